@@ -1,0 +1,184 @@
+//! `halsted patient`: what an image series is, and how it becomes a twin.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Answer, Found, print_json, print_line, progress::Progress};
+use crate::patient::{DeidentifyOptions, ImportOptions, ImportReport, SeriesInfo, deidentify_folder, import, patient_info};
+
+#[derive(Subcommand)]
+pub enum Patient {
+    /// What an image series is: geometry, intensities, faults
+    Info(Info),
+    /// Make a patient twin of an image series
+    Import(Import),
+    /// Copy a series without anything about the person: only what an allow list names survives
+    Deidentify(Deidentify),
+}
+
+#[derive(Args)]
+pub struct Info {
+    /// A folder of DICOM files, or one
+    path: PathBuf,
+    #[arg(long)]
+    json: bool,
+    /// Also the value of one voxel: column, row, slice
+    #[arg(long, value_name = "I,J,K", value_parser = voxel)]
+    voxel: Option<[usize; 3]>,
+}
+
+#[derive(Args)]
+pub struct Import {
+    /// The folder of the series
+    dir: PathBuf,
+    /// Where the twin goes (a new folder)
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// A NIfTI label map of the same scan
+    #[arg(long, value_name = "FILE", conflicts_with = "hu")]
+    labels: Option<PathBuf>,
+    /// The organ's value in the label map
+    #[arg(long, default_value_t = 1)]
+    label: u8,
+    /// Without a label map: the organ is the largest part between these HU
+    #[arg(long, value_name = "LOW,HIGH", value_parser = range, allow_hyphen_values = true)]
+    hu: Option<(f32, f32)>,
+    /// The organ's name
+    #[arg(long, default_value = "organ")]
+    organ: String,
+    /// Which series, counted from 0 as `patient info` lists them
+    #[arg(long)]
+    series: Option<usize>,
+    /// Size of an element, mm
+    #[arg(long, value_name = "MM")]
+    feature_mm: Option<f64>,
+    /// The twin's name: not a person's
+    #[arg(long)]
+    name: Option<String>,
+    /// Whom to name, and under which licence
+    #[arg(long)]
+    attribution: Option<String>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub struct Deidentify {
+    dir: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// I have looked at the pictures: no burned-in text, no recognisable face
+    #[arg(long)]
+    checked: bool,
+}
+
+fn voxel(text: &str) -> Result<[usize; 3], String> {
+    let parts: Vec<usize> = text.split(',').map(|part| part.trim().parse().map_err(|_| format!("`{part}` is not a whole number"))).collect::<Result<_, _>>()?;
+    parts.try_into().map_err(|_| "three numbers: column,row,slice".to_owned())
+}
+
+fn range(text: &str) -> Result<(f32, f32), String> {
+    let parts: Vec<f32> = text.split(',').map(|part| part.trim().parse().map_err(|_| format!("`{part}` is not a number"))).collect::<Result<_, _>>()?;
+    match parts[..] {
+        [low, high] if low < high => Ok((low, high)),
+        _ => Err("two numbers, the lower first: 0,200".to_owned()),
+    }
+}
+
+impl Patient {
+    pub fn run(self) -> Answer {
+        match self {
+            Patient::Info(info) => info.run(),
+            Patient::Import(import) => import.run(),
+            Patient::Deidentify(deidentify) => deidentify.run(),
+        }
+    }
+}
+
+impl Info {
+    fn run(self) -> Answer {
+        let progress = Progress::new();
+        let info = patient_info(&self.path, self.voxel, &|done, total| progress.at("reading", done, total));
+        progress.end();
+        let info = info?;
+        if self.json {
+            print_json(&info)?;
+        } else {
+            for (number, series) in info.series.iter().enumerate() {
+                print_line(&format!("series {number}: {}", describe(series)))?;
+                for fault in &series.faults {
+                    print_line(&format!("  {}: {}", fault.code, fault.message))?;
+                }
+            }
+        }
+        Ok(Found::Well)
+    }
+}
+
+impl Import {
+    fn run(self) -> Answer {
+        let stem = self.out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let default = ImportOptions::default();
+        let options = ImportOptions {
+            name: self.name.unwrap_or(stem),
+            labels: self.labels,
+            label: self.label,
+            organ: self.organ,
+            hu_range: self.hu,
+            series: self.series,
+            feature_mm: self.feature_mm.unwrap_or(default.feature_mm),
+            attribution: self.attribution,
+            ..default
+        };
+        let progress = Progress::new();
+        let imported = import(&self.dir, &options, &|stage, done, total| progress.at(stage, done, total));
+        progress.end();
+        let (twin, report) = imported?;
+        twin.write(&self.out)?;
+        if self.json { print_json(&report)? } else { print_line(&summary(&report))? }
+        Ok(Found::Well)
+    }
+}
+
+impl Deidentify {
+    fn run(self) -> Answer {
+        let options = DeidentifyOptions { pixels_checked: self.checked, ..DeidentifyOptions::default() };
+        let report = deidentify_folder(&self.dir, &self.out, &options)?;
+        print_line(&format!("{} files in {}, {} that are no images left out", report.written, self.out.display(), report.skipped))?;
+        Ok(Found::Well)
+    }
+}
+
+/// A series in one line.
+fn describe(series: &SeriesInfo) -> String {
+    let spacing: Vec<String> = series.spacing_mm.iter().map(|mm| mm.map_or("?".to_owned(), |mm| format!("{mm:.3}"))).collect();
+    let range = match (series.value_min, series.value_max) {
+        (Some(low), Some(high)) => format!("values {low:.0} to {high:.0}"),
+        _ => "no values".to_owned(),
+    };
+    let SeriesInfo { modality, columns, rows, slices, .. } = series;
+    format!("{modality} {columns} × {rows} × {slices}, {} mm, {range}", spacing.join(" × "))
+}
+
+/// An import for a person at a terminal.
+pub fn summary(report: &ImportReport) -> String {
+    let quality = &report.quality;
+    let mut lines = vec![
+        describe(&report.series),
+        format!(
+            "{}: {:.0} ml, {:.0} ± {:.0} HU; {} tetrahedra of {:.1} ml, smallest dihedral angle {:.1}°, 95 % of the surface within {:.2} mm of the label",
+            report.organ.name,
+            quality.label_volume_ml,
+            report.organ_mean,
+            report.organ_sd,
+            quality.tets,
+            quality.volume_ml,
+            quality.dihedral_min_deg,
+            quality.label_distance_p95_mm
+        ),
+    ];
+    lines.extend(report.warnings.iter().map(|warning| format!("note: {}", warning.message)));
+    lines.join("\n")
+}

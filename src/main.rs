@@ -1,0 +1,7 @@
+//! The `halsted` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    halsted::cli::main()
+}

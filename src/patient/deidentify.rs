@@ -1,0 +1,461 @@
+//! Image files without the person: an allow list of geometry and pixels, and nothing else.
+//!
+//! DICOM PS3.15 annex E lists what to remove; a list of what to keep is safer, because what nobody thought of is gone too. Kept are
+//! the pixel module, the geometry, the rescale and the modality, each value checked for its form, so that no free text can travel in
+//! it. Private groups, overlays, dates, names and descriptions are dropped; UIDs become new ones under 2.25, the same for the same
+//! original. Pixel data stay as they are, compressed or not: text burned into them, and faces, are refused as far as the file tells;
+//! comments inside a compressed code stream are not looked at.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    hash::{BuildHasher, RandomState},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    dicom::{DEFLATED, DataSet, DicomFile, EXPLICIT_LE, Element, Layout, Tag, Value, file_name, tags},
+    info::Fault,
+    pixels::{PixelModule, stored_frames},
+    series::{Place, SeriesError, files_under},
+};
+
+/// What stands in DeidentificationMethod (0012,0063).
+pub const METHOD: &str = "Halsted allow list: geometry and pixels only";
+/// Names this program as the writer (PS3.7 §D.3.3.2).
+const IMPLEMENTATION: &str = "2.25.297698004000068431291237952554965619502";
+
+#[derive(Debug, Clone)]
+pub struct DeidentifyOptions {
+    /// Makes new UIDs out of old ones. Who has the key and an old UID can find the new one: throw it away, as the default does.
+    pub key: [u8; 32],
+    /// Someone has looked: nothing in the pixels (a face, a burned-in name) shows who it is.
+    pub pixels_checked: bool,
+}
+
+impl Default for DeidentifyOptions {
+    fn default() -> Self {
+        let mut key = [0; 32];
+        for part in key.chunks_exact_mut(8) {
+            // keyed by the operating system's randomness, afresh for every state
+            part.copy_from_slice(&RandomState::new().hash_one("new UIDs").to_ne_bytes());
+        }
+        Self { key, pixels_checked: false }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeidentifyReport {
+    pub written: usize,
+    /// Files that are no DICOM images and were left out.
+    pub skipped: usize,
+}
+
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum DeidentifyError {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Series(#[from] SeriesError),
+    #[error("{} cannot be {doing}: {source}", path.display())]
+    Io { doing: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("{} is not a DICOM image", .0.display())]
+    NotAnImage(PathBuf),
+    #[error("{}", .0.message)]
+    Fault(Fault),
+    #[error("{file} says that a name or other text is burned into its pixels, or that a face can be recognised (0028,0301 or 0302)")]
+    #[diagnostic(help("remove it from the pixels first, or say that the pixels have been checked"))]
+    Recognisable { file: String },
+    #[error("{file} shows a head (0018,0015 or a description): a face can be rebuilt from it")]
+    #[diagnostic(help("remove the face from the pixels first, or say that the pixels have been checked"))]
+    Head { file: String },
+    #[error("{} is there already; give a new folder", .0.display())]
+    Occupied(PathBuf),
+}
+
+/// The form that a kept value must have.
+#[derive(Clone, Copy)]
+enum Form {
+    /// Decimal numbers, written as text.
+    Numbers,
+    /// So many bytes of binary number.
+    Binary(usize),
+    /// Values from this list; the first other one and all after it are dropped.
+    OneOf(&'static [&'static str]),
+}
+
+type Rule = (Tag, &'static [u8; 2], Form);
+
+const TYPES: &[&str] = &["ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL", "LOCALIZER", "MPR", "VOLUME", "NONE", "M", "ND", "NORM"];
+const MODALITIES: &[&str] = &["CT", "MR", "PT", "NM", "CR", "DX", "MG", "XA", "RF", "OT"];
+const POSES: &[&str] = &["HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL"];
+const LOSSY: &[&str] = &["ISO_10918_1", "ISO_14495_1", "ISO_15444_1", "ISO_15444_2", "ISO_13818_2"];
+
+/// What may stay, in the order of tags.
+const KEPT: &[Rule] = &[
+    (tags::IMAGE_TYPE, b"CS", Form::OneOf(TYPES)),
+    (tags::MODALITY, b"CS", Form::OneOf(MODALITIES)),
+    (tags::SLICE_THICKNESS, b"DS", Form::Numbers),
+    ((0x0018, 0x0088), b"DS", Form::Numbers),
+    ((0x0018, 0x5100), b"CS", Form::OneOf(POSES)),
+    (tags::POSITION, b"DS", Form::Numbers),
+    (tags::ORIENTATION, b"DS", Form::Numbers),
+    (tags::SAMPLES, b"US", Form::Binary(2)),
+    (tags::PHOTOMETRIC, b"CS", Form::OneOf(&["MONOCHROME1", "MONOCHROME2"])),
+    (tags::FRAMES, b"IS", Form::Numbers),
+    (tags::ROWS, b"US", Form::Binary(2)),
+    (tags::COLUMNS, b"US", Form::Binary(2)),
+    (tags::PIXEL_SPACING, b"DS", Form::Numbers),
+    (tags::BITS_ALLOCATED, b"US", Form::Binary(2)),
+    (tags::BITS_STORED, b"US", Form::Binary(2)),
+    (tags::HIGH_BIT, b"US", Form::Binary(2)),
+    (tags::PIXEL_REPRESENTATION, b"US", Form::Binary(2)),
+    ((0x0028, 0x0106), b"US", Form::Binary(2)),
+    ((0x0028, 0x0107), b"US", Form::Binary(2)),
+    ((0x0028, 0x0120), b"US", Form::Binary(2)),
+    (tags::BURNED_IN, b"CS", Form::OneOf(&["NO"])),
+    (tags::INTERCEPT, b"DS", Form::Numbers),
+    (tags::SLOPE, b"DS", Form::Numbers),
+    ((0x0028, 0x1054), b"LO", Form::OneOf(&["HU", "US"])),
+    ((0x0028, 0x2110), b"CS", Form::OneOf(&["00", "01"])),
+    ((0x0028, 0x2112), b"DS", Form::Numbers),
+    ((0x0028, 0x2114), b"CS", Form::OneOf(LOSSY)),
+];
+
+/// Attributes that a CT or MR image must have (type 2), left empty.
+const EMPTIED: &[(Tag, &[u8; 2])] = &[
+    ((0x0008, 0x0020), b"DA"),
+    ((0x0008, 0x0030), b"TM"),
+    ((0x0008, 0x0050), b"SH"),
+    ((0x0008, 0x0070), b"LO"),
+    ((0x0008, 0x0090), b"PN"),
+    ((0x0010, 0x0010), b"PN"),
+    ((0x0010, 0x0020), b"LO"),
+    ((0x0010, 0x0030), b"DA"),
+    ((0x0010, 0x0040), b"CS"),
+    ((0x0018, 0x0060), b"DS"),
+    ((0x0020, 0x0010), b"SH"),
+    ((0x0020, 0x0011), b"IS"),
+    ((0x0020, 0x0012), b"IS"),
+    ((0x0020, 0x1040), b"LO"),
+];
+
+/// Sequences of functional groups that place a frame.
+const GROUPS: [Tag; 4] = [tags::PLANE_POSITION, tags::PLANE_ORIENTATION, tags::PIXEL_MEASURES, tags::PIXEL_TRANSFORM];
+
+/// Writes one de-identified file. The target appears whole or not at all.
+pub fn deidentify_file(from: &Path, to: &Path, options: &DeidentifyOptions) -> Result<(), DeidentifyError> {
+    let image = Image::read(from)?.ok_or_else(|| DeidentifyError::NotAnImage(from.to_owned()))?;
+    let bytes = image.without_person(1, options)?;
+    let io = |source| DeidentifyError::Io { doing: "written", path: to.to_owned(), source };
+    let folder = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+    file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(io)?;
+    file.persist(to).map_err(|error| io(error.error))?;
+    Ok(())
+}
+
+/// Writes every image under `from` into the new folder `to` as 0001.dcm, 0002.dcm, …: series by series, along the slice normal. One
+/// file that must be refused refuses all, and then nothing is written.
+pub fn deidentify_folder(from: &Path, to: &Path, options: &DeidentifyOptions) -> Result<DeidentifyReport, DeidentifyError> {
+    if to.exists() {
+        return Err(DeidentifyError::Occupied(to.to_owned()));
+    }
+    let mut order = Vec::new();
+    let mut skipped = 0;
+    for path in files_under(from)? {
+        match Image::read(&path)? {
+            Some(image) => order.push((image.series.clone(), image.along_normal(), path)),
+            None => skipped += 1,
+        }
+    }
+    if order.is_empty() {
+        return Err(SeriesError::NoDicom { path: from.to_owned(), skipped }.into());
+    }
+    order.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+    let io = |doing, path: &Path| {
+        let path = path.to_owned();
+        move |source| DeidentifyError::Io { doing, path, source }
+    };
+    let parent = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(io("made", parent))?;
+    let workshop = tempfile::Builder::new().prefix(".deidentify-").tempdir_in(parent).map_err(io("written to", parent))?;
+    let fresh = workshop.path().join("new");
+    fs::create_dir(&fresh).map_err(io("written", to))?;
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, (series, _, path)) in order.iter().enumerate() {
+        let number = numbers.entry(series).or_default();
+        *number += 1;
+        let image = Image::read(path)?.ok_or_else(|| DeidentifyError::NotAnImage(path.clone()))?;
+        let name = format!("{:04}.dcm", at + 1);
+        fs::write(fresh.join(&name), image.without_person(*number, options)?).map_err(io("written", &to.join(&name)))?;
+    }
+    fs::rename(&fresh, to).map_err(io("written", to))?;
+    Ok(DeidentifyReport { written: order.len(), skipped })
+}
+
+/// One image file on its way.
+struct Image {
+    file: DicomFile,
+    name: String,
+    /// The series UID, or what stands for it where it is blank.
+    series: String,
+    /// SHA-256 of the file, for a blank instance UID.
+    digest: [u8; 32],
+}
+
+impl Image {
+    fn read(path: &Path) -> Result<Option<Self>, DeidentifyError> {
+        let io = |source| DeidentifyError::Io { doing: "read", path: path.to_owned(), source };
+        let Some(file) = DicomFile::open(path).map_err(io)? else { return Ok(None) };
+        let file = file.map_err(DeidentifyError::Fault)?;
+        let set = file.data_set().map_err(DeidentifyError::Fault)?;
+        if set.get(tags::PIXEL_DATA).is_none() {
+            return Ok(None);
+        }
+        let size = (set.u16(tags::ROWS), set.u16(tags::COLUMNS));
+        let series = set.text(tags::SERIES_UID).unwrap_or_else(|| format!("blank {size:?} {}", Place::read(&set).key()));
+        let digest = Sha256::digest(fs::read(path).map_err(io)?).into();
+        Ok(Some(Self { name: file_name(path), series, digest, file }))
+    }
+
+    fn along_normal(&self) -> f64 {
+        let along = |set: DataSet<'_>| {
+            let place = Place::read(&set);
+            Some(place.position?.dot(place.normal()?))
+        };
+        self.file.data_set().ok().and_then(along).unwrap_or(0.0)
+    }
+
+    /// The file's bytes, without the person.
+    fn without_person(&self, number: usize, options: &DeidentifyOptions) -> Result<Vec<u8>, DeidentifyError> {
+        let set = self.file.data_set().map_err(DeidentifyError::Fault)?;
+        if !options.pixels_checked {
+            self.refuse_recognisable(&set)?;
+        }
+        // only an image that can be read is passed on: nothing else is known to be one
+        let syntax = self.file.transfer_syntax.as_str();
+        let module = PixelModule::read(&set, &self.name).map_err(DeidentifyError::Fault)?;
+        stored_frames(&set, &module, syntax, &self.name).map_err(DeidentifyError::Fault)?;
+
+        let sop_class = set.text(tags::SOP_CLASS).unwrap_or_else(|| self.file.media_sop_class.clone());
+        if !sop_class.starts_with("1.2.840.10008.") || !sop_class.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+            let message = format!("{} does not say what kind of image it is (0008,0016)", self.name);
+            return Err(DeidentifyError::Fault(Fault::new("missing_tag", message)));
+        }
+        let uid = |original: Option<String>, blank: &[u8]| match original {
+            Some(original) => new_uid(&options.key, original.as_bytes()),
+            None => new_uid(&options.key, blank),
+        };
+        let instance = uid(set.text(tags::SOP_INSTANCE), &[b"blank instance ".as_slice(), &self.digest].concat());
+        let mut out = Writer { layout: set.layout, elements: BTreeMap::new() };
+        EMPTIED.iter().for_each(|&(tag, vr)| out.put(tag, vr, b""));
+        out.keep(&set, KEPT);
+        out.put(tags::SOP_CLASS, b"UI", sop_class.as_bytes());
+        out.put(tags::SOP_INSTANCE, b"UI", instance.as_bytes());
+        out.put((0x0012, 0x0062), b"CS", b"YES");
+        out.put((0x0012, 0x0063), b"LO", METHOD.as_bytes());
+        out.put(tags::STUDY_UID, b"UI", uid(set.text(tags::STUDY_UID), b"blank study").as_bytes());
+        out.put(tags::SERIES_UID, b"UI", uid(Some(self.series.clone()), b"").as_bytes());
+        let frame = uid(set.text(tags::FRAME_OF_REFERENCE), format!("blank frame {}", self.series).as_bytes());
+        out.put(tags::FRAME_OF_REFERENCE, b"UI", frame.as_bytes());
+        out.put((0x0020, 0x0013), b"IS", number.to_string().as_bytes());
+        for tag in [tags::SHARED_GROUPS, tags::FRAME_GROUPS] {
+            out.keep_groups(&set, tag);
+        }
+        if let Some(pixels) = set.get(tags::PIXEL_DATA) {
+            out.pixels(pixels);
+        }
+
+        let written_syntax = if syntax == DEFLATED { EXPLICIT_LE } else { syntax };
+        let mut bytes = meta(&sop_class, &instance, written_syntax);
+        out.elements.into_values().for_each(|element| bytes.extend(element));
+        Ok(bytes)
+    }
+
+    fn refuse_recognisable(&self, set: &DataSet<'_>) -> Result<(), DeidentifyError> {
+        if [tags::BURNED_IN, tags::RECOGNISABLE].iter().any(|&tag| set.text(tag).as_deref() == Some("YES")) {
+            return Err(DeidentifyError::Recognisable { file: self.name.clone() });
+        }
+        const HEAD: [&str; 11] =
+            ["HEAD", "SKULL", "BRAIN", "FACE", "FACIAL", "CRANI", "ORBIT", "SINUS", "MANDIB", "MAXILL", "CEREB"];
+        for tag in [tags::BODY_PART, tags::STUDY_DESCRIPTION, tags::SERIES_DESCRIPTION, tags::PROTOCOL_NAME] {
+            let text = set.text(tag).unwrap_or_default().to_uppercase();
+            if HEAD.iter().any(|word| text.contains(word)) {
+                return Err(DeidentifyError::Head { file: self.name.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A UID from 128 bits of a keyed hash, in the form of a UUID (PS3.5 §B.2; RFC 9562 version 8).
+fn new_uid(key: &[u8; 32], original: &[u8]) -> String {
+    let digest = Sha256::new().chain_update(key).chain_update(original).finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    bytes[6] = bytes[6] & 0x0F | 0x80;
+    bytes[8] = bytes[8] & 0x3F | 0x80;
+    format!("2.25.{}", u128::from_be_bytes(bytes))
+}
+
+/// Preamble and file meta information.
+fn meta(sop_class: &str, instance: &str, syntax: &str) -> Vec<u8> {
+    let mut writer = Writer { layout: Layout { explicit: true, big_endian: false }, elements: BTreeMap::new() };
+    writer.put((0x0002, 0x0001), b"OB", &[0, 1]);
+    for (element, value) in [(0x0002, sop_class), (0x0003, instance), (0x0010, syntax), (0x0012, IMPLEMENTATION)] {
+        writer.put((0x0002, element), b"UI", value.as_bytes());
+    }
+    writer.put((0x0002, 0x0013), b"SH", b"HALSTED");
+    let length: usize = writer.elements.values().map(Vec::len).sum();
+    writer.put((0x0002, 0x0000), b"UL", &(length as u32).to_le_bytes());
+    let mut out = vec![0; 128];
+    out.extend(b"DICM");
+    writer.elements.into_values().for_each(|element| out.extend(element));
+    out
+}
+
+/// Elements on their way out, in the order of tags.
+struct Writer {
+    layout: Layout,
+    elements: BTreeMap<Tag, Vec<u8>>,
+}
+
+impl Writer {
+    fn u16(&self, value: u16) -> [u8; 2] {
+        if self.layout.big_endian { value.to_be_bytes() } else { value.to_le_bytes() }
+    }
+
+    fn u32(&self, value: u32) -> [u8; 4] {
+        if self.layout.big_endian { value.to_be_bytes() } else { value.to_le_bytes() }
+    }
+
+    fn header(&self, tag: Tag, vr: &[u8; 2], length: u32) -> Vec<u8> {
+        let mut out = [self.u16(tag.0), self.u16(tag.1)].concat();
+        if tag.0 == 0xFFFE || !self.layout.explicit {
+            out.extend(self.u32(length));
+        } else if matches!(vr, b"OB" | b"OW" | b"SQ") {
+            out.extend(vr);
+            out.extend([0, 0]);
+            out.extend(self.u32(length));
+        } else {
+            out.extend(vr);
+            out.extend(self.u16(length as u16));
+        }
+        out
+    }
+
+    fn put(&mut self, tag: Tag, vr: &[u8; 2], value: &[u8]) {
+        let mut element = self.header(tag, vr, value.len().next_multiple_of(2) as u32);
+        element.extend(value);
+        if value.len() % 2 == 1 {
+            element.push(if vr == b"UI" || vr == b"OB" { 0 } else { b' ' });
+        }
+        self.elements.insert(tag, element);
+    }
+
+    /// Takes over what the rules allow and what has the form that it should.
+    fn keep(&mut self, set: &DataSet<'_>, rules: &[Rule]) {
+        for &(tag, vr, form) in rules {
+            let Some(bytes) = set.bytes(tag) else { continue };
+            match form {
+                Form::Binary(length) if bytes.len() == length => {
+                    let signed = set.get(tag).is_some_and(|element| element.vr == *b"SS");
+                    self.put(tag, if signed { b"SS" } else { vr }, bytes);
+                }
+                Form::Binary(_) => {}
+                Form::Numbers => {
+                    let text = set.text(tag).unwrap_or_default();
+                    let number = |part: &str| part.trim().parse::<f64>().is_ok_and(f64::is_finite);
+                    // digits, signs, points and exponents only: `parse` also takes words such as "nan", which are not finite
+                    if !text.is_empty() && text.len() < 1 << 15 && text.split('\\').all(number) {
+                        self.put(tag, vr, text.as_bytes());
+                    }
+                }
+                Form::OneOf(allowed) => {
+                    let text = set.text(tag).unwrap_or_default();
+                    let values: Vec<&str> = text.split('\\').map(str::trim).take_while(|part| allowed.contains(part)).collect();
+                    if !values.is_empty() {
+                        self.put(tag, vr, values.join("\\").as_bytes());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes over the functional groups that place frames, and in them what the rules allow.
+    fn keep_groups(&mut self, set: &DataSet<'_>, tag: Tag) {
+        let items = set.items(tag);
+        if items.is_empty() {
+            return;
+        }
+        let mut content = Vec::new();
+        for item in items {
+            let mut groups = Writer { layout: self.layout, elements: BTreeMap::new() };
+            for group in GROUPS {
+                if let Some(inner) = item.items(group).first() {
+                    let mut leaves = Writer { layout: self.layout, elements: BTreeMap::new() };
+                    leaves.keep(inner, KEPT);
+                    let item = self.item(leaves);
+                    groups.sequence(group, &item);
+                }
+            }
+            content.extend(self.item(groups));
+        }
+        self.sequence(tag, &content);
+    }
+
+    fn item(&self, content: Writer) -> Vec<u8> {
+        let content: Vec<u8> = content.elements.into_values().flatten().collect();
+        let mut out = self.header(tags::ITEM, b"  ", content.len() as u32);
+        out.extend(content);
+        out
+    }
+
+    fn sequence(&mut self, tag: Tag, items: &[u8]) {
+        let mut element = self.header(tag, b"SQ", items.len() as u32);
+        element.extend(items);
+        self.elements.insert(tag, element);
+    }
+
+    /// Pixel data, byte for byte.
+    fn pixels(&mut self, element: &Element<'_>) {
+        let vr = if element.vr == *b"OB" { b"OB" } else { b"OW" };
+        match &element.value {
+            Value::Fragments(fragments, _) => {
+                let mut out = self.header(tags::PIXEL_DATA, b"OB", u32::MAX);
+                for fragment in fragments {
+                    out.extend(self.header(tags::ITEM, b"  ", fragment.len() as u32));
+                    out.extend(*fragment);
+                }
+                out.extend(self.header(tags::SEQUENCE_END, b"  ", 0));
+                self.elements.insert(tags::PIXEL_DATA, out);
+            }
+            Value::Bytes(bytes) => self.put(tags::PIXEL_DATA, vr, bytes),
+            Value::Cut(..) | Value::Items(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_uids_are_valid_and_depend_on_the_key() {
+        let uid = new_uid(&[1; 32], b"1.2.3");
+        assert!(uid.starts_with("2.25.") && uid.len() <= 64 && uid[5..].parse::<u128>().is_ok());
+        assert_eq!(uid, new_uid(&[1; 32], b"1.2.3"));
+        assert_ne!(uid, new_uid(&[2; 32], b"1.2.3"));
+        assert_ne!(DeidentifyOptions::default().key, DeidentifyOptions::default().key);
+    }
+
+    #[test]
+    fn the_allow_list_is_in_the_order_of_tags_and_meets_no_emptied_one() {
+        assert!(KEPT.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(EMPTIED.iter().all(|(tag, _)| KEPT.iter().all(|rule| rule.0 != *tag)));
+    }
+}

@@ -1,0 +1,278 @@
+//! From a folder of images to a twin: the main road through this module.
+
+use std::path::{Path, PathBuf};
+
+use glam::DAffine3;
+use serde::Serialize;
+
+use super::{
+    frame,
+    info::{Fault, SeriesInfo},
+    labels::{self, LabelError},
+    material::Material,
+    quality::MeshQuality,
+    series::{SeriesError, SeriesResult, read_folder},
+    smooth::{Smoothing, smooth_distance},
+    stuffing::stuff,
+    twin::{Organ, Source, Twin},
+};
+use crate::geom::{DistanceField, TetMesh, Volume};
+
+/// Edge of a lattice cell, mm; the bundled liver slab of 700 ml comes out at some 15,700 tetrahedra.
+pub const DEFAULT_FEATURE_MM: f64 = 8.6;
+
+/// What to make of a series.
+#[derive(Debug, Clone)]
+pub struct ImportOptions {
+    /// The twin's name: not a person's.
+    pub name: String,
+    /// A NIfTI label map of the same scan.
+    pub labels: Option<PathBuf>,
+    /// The organ's value in the label map; 1 where a range of HU makes the label.
+    pub label: u8,
+    /// The organ's name, for its material and for cases.
+    pub organ: String,
+    /// Without a label map: the organ is the largest connected part between these HU.
+    pub hu_range: Option<(f32, f32)>,
+    /// Which series, by its place in `patient info`; needed only where several make a volume.
+    pub series: Option<usize>,
+    /// Edge of a lattice cell, mm: smaller is finer and slower.
+    pub feature_mm: f64,
+    pub smoothing: Smoothing,
+    /// Whom to name and under which licence.
+    pub attribution: Option<String>,
+}
+
+impl Default for ImportOptions {
+    fn default() -> Self {
+        Self {
+            name: "patient".into(),
+            labels: None,
+            label: 1,
+            organ: "organ".into(),
+            hu_range: None,
+            series: None,
+            feature_mm: DEFAULT_FEATURE_MM,
+            smoothing: Smoothing::default(),
+            attribution: None,
+        }
+    }
+}
+
+/// What an import found and made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImportReport {
+    pub series: SeriesInfo,
+    /// Files in the folder that are not DICOM.
+    pub skipped: usize,
+    pub organ: Organ,
+    /// Mean and standard deviation of the values inside the organ (HU for CT).
+    pub organ_mean: f64,
+    pub organ_sd: f64,
+    /// Mesh volume against label volume, as a share.
+    pub volume_error: f64,
+    pub quality: MeshQuality,
+    /// What a surgeon or teacher should know about this twin.
+    pub warnings: Vec<Fault>,
+}
+
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum ImportError {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Series(#[from] SeriesError),
+    #[error("no series in {} makes a volume: {}", path.display(), faults.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("; "))]
+    #[diagnostic(help("`halsted patient info` lists each series and what is wrong with it"))]
+    NoVolume { path: PathBuf, faults: Vec<Fault> },
+    #[error("{} holds {count} series that make a volume: {list}", path.display())]
+    #[diagnostic(help("choose one with --series"))]
+    SeveralSeries { path: PathBuf, count: usize, list: String },
+    #[error("{} has no series {series}; there are {count}, counted from 0", path.display())]
+    NoSuchSeries { path: PathBuf, series: usize, count: usize },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Label(#[from] LabelError),
+    #[error("nothing says where the organ is")]
+    #[diagnostic(help("give a label map of the scan (--labels FILE.nii.gz --label N) or a range of HU (--hu LOW,HIGH)"))]
+    NoOrgan,
+    #[error("a range of HU was given, but the series is {modality}: its values are not Hounsfield units")]
+    NotHounsfield { modality: String },
+    #[error("{what} must lie between {low} and {high}, and is {value}")]
+    OutOfRange { what: &'static str, low: f64, high: f64, value: f64 },
+    #[error("the organ is too small or too large to be meshed with cells of {feature_mm} mm")]
+    #[diagnostic(help("try another feature size, or check that the label is the organ that you mean"))]
+    NoMesh { feature_mm: f64 },
+}
+
+/// Imports the series in `dir`. The same files and options always give the same twin, bit for bit.
+///
+/// `progress` hears (stage, done, of how many).
+pub fn import(dir: &Path, options: &ImportOptions, progress: &dyn Fn(&str, usize, usize)) -> Result<(Twin, ImportReport), ImportError> {
+    for (what, value, low, high) in [
+        ("the feature size (mm)", options.feature_mm, 1.0, 50.0),
+        ("the spacing of the distance field (mm)", options.smoothing.spacing_mm, 0.2, 20.0),
+        ("the smoothing (mm)", options.smoothing.sigma_mm, 0.1, 20.0),
+        ("the margin (mm)", options.smoothing.margin_mm, 1.0, 200.0),
+    ] {
+        if !(low..=high).contains(&value) {
+            return Err(ImportError::OutOfRange { what, low, high, value });
+        }
+    }
+    if options.labels.is_none() && options.hu_range.is_none() {
+        return Err(ImportError::NoOrgan);
+    }
+    let set = read_folder(dir, &|done, all| progress("reading images", done, all))?;
+    let (info, image) = choose(set.series, options.series, dir)?;
+    progress("finding the organ", 0, 1);
+    let (labels, label) = find_organ(&image, &info, options)?;
+    let (organ_mean, organ_sd) = values_inside(&image, &labels, label);
+    progress("finding the organ", 1, 1);
+
+    let no_mesh = || ImportError::NoMesh { feature_mm: options.feature_mm };
+    let [low, high] = frame::label_bounds(&labels, label).ok_or_else(no_mesh)?;
+    let world_from_lps = frame::world_from_lps(low, high);
+    let (tets, distance) = mesh(&labels, label, &world_from_lps, options, progress).ok_or_else(no_mesh)?;
+    progress("measuring the mesh", 0, 1);
+    let quality = MeshQuality::measure(&tets, &labels, label, &world_from_lps, options.feature_mm);
+    progress("measuring the mesh", 1, 1);
+
+    let mut warnings: Vec<Fault> = info.faults.clone();
+    warnings.extend(plausibility(&labels, label, &info, organ_mean, &quality));
+    let organ = Organ { label, name: options.organ.clone() };
+    let source = Source {
+        modality: info.modality.clone(),
+        slices: info.slices,
+        spacing_mm: info.spacing_mm.map(|s| s.unwrap_or(0.0)),
+        transfer_syntax: info.transfer_syntax.clone(),
+        attribution: options.attribution.clone(),
+    };
+    // below −1024 HU there is only padding; the rest is what 16 bits hold
+    let floor = if info.modality == "CT" { -1024.0 } else { f32::from(i16::MIN) };
+    let volume = Volume {
+        dims: image.dims,
+        lps_from_voxel: image.lps_from_voxel,
+        voxels: image.voxels.iter().map(|v| v.round().max(floor) as i16).collect(),
+    };
+    let twin = Twin {
+        name: options.name.clone(),
+        organ: organ.clone(),
+        material: Material::of_organ(&options.organ),
+        source,
+        world_from_lps,
+        quality,
+        volume,
+        labels,
+        tets,
+        distance,
+    };
+    let volume_error = quality.volume_error();
+    Ok((twin, ImportReport { series: info, skipped: set.skipped, organ, organ_mean, organ_sd, volume_error, quality, warnings }))
+}
+
+/// The series to import: the one asked for, or the only one that makes a volume.
+fn choose(series: Vec<SeriesResult>, wanted: Option<usize>, dir: &Path) -> Result<(SeriesInfo, Volume<f32>), ImportError> {
+    let path = dir.to_owned();
+    let count = series.len();
+    let no_volume = |path, faults| Err(ImportError::NoVolume { path, faults });
+    let result = match wanted {
+        Some(index) => match series.into_iter().nth(index) {
+            Some(result) => result,
+            None => return Err(ImportError::NoSuchSeries { path, series: index, count }),
+        },
+        None => {
+            let faults: Vec<Fault> = series.iter().flat_map(|s| s.info.faults.clone()).collect();
+            let (mut whole, list): (Vec<SeriesResult>, Vec<String>) = series
+                .into_iter()
+                .enumerate()
+                .filter(|(_, s)| s.volume.is_some())
+                .map(|(index, s)| {
+                    let line = format!("{index}: {} {}×{}×{}", s.info.modality, s.info.columns, s.info.rows, s.info.slices);
+                    (s, line)
+                })
+                .unzip();
+            match (whole.pop(), whole.len()) {
+                (None, _) => return no_volume(path, faults),
+                (Some(only), 0) => only,
+                (Some(_), more) => return Err(ImportError::SeveralSeries { path, count: more + 1, list: list.join(", ") }),
+            }
+        }
+    };
+    match result.volume {
+        Some(volume) if volume.dims.iter().all(|&d| d >= 2) => Ok((result.info, volume)),
+        Some(_) => no_volume(path, vec![Fault::new("too_few_slices", "a single slice has no depth")]),
+        None => no_volume(path, result.info.faults),
+    }
+}
+
+fn find_organ(image: &Volume<f32>, info: &SeriesInfo, options: &ImportOptions) -> Result<(Volume<u8>, u8), ImportError> {
+    if let Some(path) = &options.labels {
+        let labels = labels::resample(&labels::read_nifti(path)?, image)?;
+        labels::require_label(&labels, options.label)?;
+        return Ok((labels, options.label));
+    }
+    let (low, high) = options.hu_range.ok_or(ImportError::NoOrgan)?;
+    if info.modality != "CT" {
+        return Err(ImportError::NotHounsfield { modality: info.modality.clone() });
+    }
+    Ok((labels::by_range(image, low, high)?, 1))
+}
+
+fn values_inside(image: &Volume<f32>, labels: &Volume<u8>, label: u8) -> (f64, f64) {
+    let inside = || image.voxels.iter().zip(&labels.voxels).filter(|(_, l)| **l == label).map(|(v, _)| f64::from(*v));
+    let count = inside().count().max(1) as f64;
+    let mean = inside().sum::<f64>() / count;
+    (mean, (inside().map(|v| (v - mean).powi(2)).sum::<f64>() / count).sqrt())
+}
+
+/// The tetrahedra and the field they conform to. Facets cut corners, so a first mesh holds a little less than the label; the surface is
+/// then moved outwards by the missing volume over the area (some tenths of a millimetre) and filled again.
+fn mesh(
+    labels: &Volume<u8>,
+    label: u8,
+    world_from_lps: &DAffine3,
+    options: &ImportOptions,
+    progress: &dyn Fn(&str, usize, usize),
+) -> Option<(TetMesh, DistanceField)> {
+    progress("shaping the surface", 0, 1);
+    let mut field = smooth_distance(labels, label, world_from_lps, &options.smoothing)?;
+    progress("shaping the surface", 1, 1);
+    let cell = options.feature_mm * 1e-3;
+    let wanted = labels.voxels.iter().filter(|v| **v == label).count() as f64 * labels.voxel_mm3() * 1e-9;
+    progress("filling with tetrahedra", 0, 2);
+    let first = stuff(&field, cell)?;
+    progress("filling with tetrahedra", 1, 2);
+    // never more than a quarter cell: a larger lack is a lost part, which no offset brings back
+    let offset = ((wanted - first.volume()) / area(&first)).clamp(0.0, 0.25 * cell) as f32;
+    field.values.iter_mut().for_each(|v| *v -= offset);
+    let tets = stuff(&field, cell)?;
+    progress("filling with tetrahedra", 2, 2);
+    Some((tets, field))
+}
+
+fn area(mesh: &TetMesh) -> f64 {
+    let corner = |v: u32| mesh.vertices[v as usize].as_dvec3();
+    mesh.boundary().iter().map(|&([a, b, c], _)| 0.5 * (corner(b) - corner(a)).cross(corner(c) - corner(a)).length()).sum()
+}
+
+/// What looks odd about an organ, or is good to know.
+fn plausibility(labels: &Volume<u8>, label: u8, info: &SeriesInfo, mean: f64, quality: &MeshQuality) -> Vec<Fault> {
+    let mut out = Vec::new();
+    let [nx, ny, nz] = labels.dims;
+    let on_edge = |at: usize| {
+        let (i, j, k) = (at % nx, at / nx % ny, at / (nx * ny));
+        i == 0 || j == 0 || k == 0 || i + 1 == nx || j + 1 == ny || k + 1 == nz
+    };
+    let cut = labels.voxels.iter().enumerate().filter(|(at, value)| **value == label && on_edge(*at)).count();
+    if cut > 0 {
+        out.push(Fault::new("organ_cut_off", format!("the organ reaches the edge of the images ({cut} voxels): it is cut off there, with a flat face")));
+    }
+    // muscle and organs lie between fat (−100) and contrast-filled vessels
+    if info.modality == "CT" && !(-50.0..=250.0).contains(&mean) {
+        out.push(Fault::new("not_soft_tissue", format!("the mean value inside the organ is {mean:.0} HU, which is not soft tissue: is it the right label?")));
+    }
+    if quality.volume_error().abs() > 0.05 {
+        let (mesh, label) = (quality.volume_ml, quality.label_volume_ml);
+        out.push(Fault::new("volume_differs", format!("the mesh holds {mesh:.0} ml and the label {label:.0} ml: thin or separate parts are lost at this feature size")));
+    }
+    out
+}

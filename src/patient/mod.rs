@@ -1,0 +1,35 @@
+//! The patient: from an image series to a twin that can be operated on.
+//!
+//! ```text
+//! DICOM files ─ series ─► Volume (HU) ─┬─► labels on its grid ─► distance field ─► tetrahedra ─► Twin (folder)
+//! NIfTI labels or a range of HU ───────┘
+//! ```
+//! Images stay in DICOM's patient frame (LPS, mm) until [`frame`] puts them into the world. A twin carries no person: no name, date
+//! or UID, and `deidentify` does the same for image files. Left out: registration of several series, multi-organ meshes, and reading
+//! segmentation objects other than NIfTI label maps.
+
+mod binary;
+mod deidentify;
+mod dicom;
+pub mod frame;
+mod import;
+mod info;
+pub mod labels;
+mod material;
+mod pixels;
+mod quality;
+mod series;
+mod smooth;
+mod stuffing;
+mod twin;
+
+pub use deidentify::{DeidentifyError, DeidentifyOptions, DeidentifyReport, deidentify_file, deidentify_folder};
+pub use import::{DEFAULT_FEATURE_MM, ImportError, ImportOptions, ImportReport, import};
+pub use info::{Fault, PatientInfo, SeriesInfo, patient_info};
+pub use labels::LabelError;
+pub use material::Material;
+pub use quality::MeshQuality;
+pub use series::{SeriesError, SeriesResult, SeriesSet, read_folder, read_series};
+pub use smooth::{Smoothing, smooth_distance};
+pub use stuffing::stuff;
+pub use twin::{Organ, Source, TWIN_FILE, Twin, TwinError};

@@ -1,0 +1,464 @@
+//! Files to series: grouping, order along the slice normal, geometry, rescale, and everything that can be wrong with them.
+//!
+//! Slices are ordered by ImagePositionPatient projected on row × column (DICOM PS3.3 §C.7.6.2.1.1), not by name, number or
+//! SliceLocation; the distance between them is measured, because SliceThickness is another thing.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use glam::{DAffine3, DMat3, DVec3};
+use rayon::prelude::*;
+
+use super::{
+    dicom::{DataSet, DicomFile, file_name, tags},
+    info::{Fault, SeriesInfo},
+    pixels::{PixelModule, stored_frames},
+};
+use crate::geom::Volume;
+
+/// Position differences below this are rounding in the files' decimal strings, mm.
+const SAME_PLACE_MM: f64 = 1e-2;
+/// Steps within this share of the median step count as even.
+const EVEN_STEP: f64 = 0.01;
+/// Tilts below this are rounding, degrees.
+const TILT_DEG: f64 = 0.1;
+/// Direction cosines closer than this are the same direction.
+const SAME_DIRECTION: f64 = 1e-3;
+/// Files decoded at once; progress is told between two lots.
+const LOT: usize = 8;
+
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum SeriesError {
+    #[error("{} is not there", .0.display())]
+    NotFound(PathBuf),
+    #[error("{} cannot be read: {source}", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("{} holds no files", .0.display())]
+    Empty(PathBuf),
+    #[error("{} holds no DICOM images ({skipped} other files)", path.display())]
+    #[diagnostic(help("give the folder that holds the image files themselves; any extension will do"))]
+    NoDicom { path: PathBuf, skipped: usize },
+    #[error("{} has no voxel {}, {}, {}", path.display(), at[0], at[1], at[2])]
+    NoSuchVoxel { at: [usize; 3], path: PathBuf },
+}
+
+/// One series, described, with its volume where it makes one.
+#[derive(Debug, Clone)]
+pub struct SeriesResult {
+    pub info: SeriesInfo,
+    /// Values after rescale; nothing where a fault forbids a volume (a reader must not get a wrong one in silence).
+    pub volume: Option<Volume<f32>>,
+}
+
+/// What a folder holds.
+#[derive(Debug, Clone)]
+pub struct SeriesSet {
+    pub series: Vec<SeriesResult>,
+    /// Files that are not DICOM.
+    pub skipped: usize,
+}
+
+/// Reads every DICOM series in a folder (recursively, whatever the files are called) or in one file.
+///
+/// `progress` hears (files done, files in all). What is wrong with a series is told in its faults; errors are about the path.
+pub fn read_series(path: &Path, progress: &dyn Fn(usize, usize)) -> Result<Vec<SeriesResult>, SeriesError> {
+    read_folder(path, progress).map(|set| set.series)
+}
+
+/// As [`read_series`], with the number of files that are something else.
+pub fn read_folder(path: &Path, progress: &dyn Fn(usize, usize)) -> Result<SeriesSet, SeriesError> {
+    let files = files_under(path)?;
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    let mut skipped = 0;
+    progress(0, files.len());
+    for (done, lot) in files.chunks(LOT).enumerate() {
+        let read: Vec<std::io::Result<Option<FileImages>>> = lot.par_iter().map(|file| FileImages::read(file)).collect();
+        for (file, images) in lot.iter().zip(read) {
+            match images.map_err(|source| SeriesError::Unreadable { path: file.clone(), source })? {
+                None => skipped += 1,
+                Some(images) => {
+                    let order = groups.len();
+                    let group = groups.entry(images.key.clone()).or_insert_with(|| Group { order, files: Vec::new() });
+                    group.files.push(images);
+                }
+            }
+        }
+        progress(((done + 1) * LOT).min(files.len()), files.len());
+    }
+    if groups.is_empty() {
+        return Err(SeriesError::NoDicom { path: path.to_owned(), skipped });
+    }
+    let mut groups: Vec<Group> = groups.into_values().collect();
+    groups.sort_by_key(|group| group.order);
+    Ok(SeriesSet { series: groups.into_iter().map(Group::assemble).collect(), skipped })
+}
+
+/// Every file under a path, in the order of their names; links to folders are not followed.
+pub(crate) fn files_under(path: &Path) -> Result<Vec<PathBuf>, SeriesError> {
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::NotFound => SeriesError::NotFound(path),
+            _ => SeriesError::Unreadable { path, source },
+        }
+    };
+    if !std::fs::metadata(path).map_err(unreadable(path))?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let (mut folders, mut files) = (vec![path.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(unreadable(&folder))? {
+            let entry = entry.map_err(unreadable(&folder))?;
+            let kind = entry.file_type().map_err(unreadable(&folder))?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if std::fs::metadata(entry.path()).is_ok_and(|meta| meta.is_file()) {
+                files.push(entry.path());
+            }
+        }
+    }
+    if files.is_empty() {
+        return Err(SeriesError::Empty(path.to_owned()));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Where a frame lies.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Place {
+    pub position: Option<DVec3>,
+    /// Unit vectors along a row (i) and down a column (j).
+    pub axes: Option<[DVec3; 2]>,
+    /// Between rows, between columns, mm.
+    pub spacing: Option<[f64; 2]>,
+    pub thickness: Option<f64>,
+}
+
+impl Place {
+    pub fn normal(&self) -> Option<DVec3> {
+        self.axes.map(|[row, column]| row.cross(column))
+    }
+
+    /// Reads what a data set says about the place of a frame: at its top level or in one set of functional groups.
+    pub fn read(set: &DataSet<'_>) -> Self {
+        let axes = set.numbers::<6>(tags::ORIENTATION).and_then(|v| {
+            let (row, column) = (DVec3::new(v[0], v[1], v[2]), DVec3::new(v[3], v[4], v[5]));
+            // PS3.3 §C.7.6.2.1.1: unit vectors, at right angles
+            let sound = (row.length() - 1.0).abs() < 0.01 && (column.length() - 1.0).abs() < 0.01 && row.dot(column).abs() < 0.01;
+            sound.then(|| [row.normalize(), column.normalize()])
+        });
+        Self {
+            position: set.numbers::<3>(tags::POSITION).map(DVec3::from_array),
+            axes,
+            spacing: set.numbers::<2>(tags::PIXEL_SPACING).filter(|s| s.iter().all(|&s| s > 0.0)),
+            thickness: set.numbers::<1>(tags::SLICE_THICKNESS).map(|[t]| t).filter(|&t| t > 0.0),
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self {
+            position: self.position.or(other.position),
+            axes: self.axes.or(other.axes),
+            spacing: self.spacing.or(other.spacing),
+            thickness: self.thickness.or(other.thickness),
+        }
+    }
+
+    /// Blank UIDs leave the geometry to tell series apart.
+    pub fn key(&self) -> String {
+        let axes = self.axes.map(|axes| axes.map(|axis| (axis * 1e3).round().to_array().map(|v| v as i64)));
+        let spacing = self.spacing.map(|spacing| spacing.map(|s| (s * 1e4).round() as i64));
+        format!("{axes:?} {spacing:?}")
+    }
+}
+
+/// Rescale slope and intercept.
+type Rescale = (f64, f64);
+
+fn rescale_of(set: &DataSet<'_>) -> Option<Rescale> {
+    let [slope] = set.numbers::<1>(tags::SLOPE)?;
+    let [intercept] = set.numbers::<1>(tags::INTERCEPT)?;
+    Some((slope, intercept))
+}
+
+struct Image {
+    name: String,
+    rows: usize,
+    columns: usize,
+    place: Place,
+    /// After rescale; empty where the pixels could not be read.
+    values: Vec<f32>,
+}
+
+/// The images of one file.
+struct FileImages {
+    key: String,
+    modality: String,
+    transfer_syntax: String,
+    images: Vec<Image>,
+    faults: Vec<Fault>,
+}
+
+struct Group {
+    order: usize,
+    files: Vec<FileImages>,
+}
+
+impl FileImages {
+    fn read(path: &Path) -> std::io::Result<Option<Self>> {
+        let name = file_name(path);
+        let broken = |fault: Fault| Self {
+            key: format!("broken {name}"),
+            modality: String::new(),
+            transfer_syntax: String::new(),
+            images: Vec::new(),
+            faults: vec![fault],
+        };
+        Ok(match DicomFile::open(path)? {
+            None => None,
+            Some(Err(fault)) => Some(broken(fault)),
+            Some(Ok(file)) => Some(match file.data_set() {
+                Err(fault) => broken(Fault { message: format!("{name}: {}", fault.message), ..fault }),
+                Ok(set) => Self::of(&set, &file.transfer_syntax, &name),
+            }),
+        })
+    }
+
+    fn of(set: &DataSet<'_>, syntax: &str, name: &str) -> Self {
+        let modality = set.text(tags::MODALITY).unwrap_or_default();
+        let shared = set.items(tags::SHARED_GROUPS).first().map(functional_place).unwrap_or_default();
+        let place = Place::read(set).or(shared.0);
+        let mut file = Self { key: String::new(), modality, transfer_syntax: syntax.to_owned(), images: Vec::new(), faults: Vec::new() };
+        let size = (set.u16(tags::ROWS), set.u16(tags::COLUMNS));
+        file.key = match set.text(tags::SERIES_UID) {
+            Some(uid) => format!("uid {uid}"),
+            None => format!("blank {} {size:?} {}", file.modality, place.key()),
+        };
+        if set.get(tags::PIXEL_DATA).is_none() {
+            let (code, what) = if set.broken && size.0.is_some() {
+                ("truncated_pixel_data", "ends before its pixel data (7FE0,0010); fetch the file again")
+            } else {
+                ("no_pixel_data", "holds no pixel data (7FE0,0010): it is not an image")
+            };
+            file.faults.push(Fault::new(code, format!("{name} {what}")));
+            return file;
+        }
+        let module = match PixelModule::read(set, name) {
+            Ok(module) => module,
+            Err(fault) => {
+                file.faults.push(fault);
+                return file;
+            }
+        };
+        if set.get(tags::MODALITY_LUT).is_some() {
+            file.faults.push(Fault::new(
+                "modality_lut",
+                format!("{name} maps its values by a table (0028,3000), which is not applied; its values have no measure"),
+            ));
+        }
+        let frames = stored_frames(set, &module, syntax, name);
+        let frames = frames.unwrap_or_else(|fault| {
+            file.faults.push(fault);
+            Vec::new()
+        });
+        let groups = set.items(tags::FRAME_GROUPS);
+        let rescale = rescale_of(set).or(shared.1).unwrap_or((1.0, 0.0));
+        let mut frames = frames.into_iter();
+        for frame in 0..module.frames.min(MAX_FRAMES) {
+            let (own_place, own_rescale) = groups.get(frame).map(functional_place).unwrap_or_default();
+            let mut place = own_place.or(place);
+            if module.frames > 1 {
+                // one position for all frames is no position
+                place.position = own_place.position;
+            }
+            let (slope, intercept) = own_rescale.unwrap_or(rescale);
+            let mut values = frames.next().unwrap_or_default();
+            values.iter_mut().for_each(|v| *v = (f64::from(*v) * slope + intercept) as f32);
+            file.images.push(Image { name: name.to_owned(), rows: module.rows, columns: module.columns, place, values });
+        }
+        file
+    }
+}
+
+/// Frames of one file that are looked at; a longer file is refused by its pixel data's length or its missing positions.
+const MAX_FRAMES: usize = 1 << 16;
+
+/// Geometry and rescale from one item of the shared or per-frame functional groups (PS3.3 §C.7.6.16.2).
+fn functional_place(groups: &DataSet<'_>) -> (Place, Option<Rescale>) {
+    let mut place = Place::default();
+    for tag in [tags::PLANE_POSITION, tags::PLANE_ORIENTATION, tags::PIXEL_MEASURES] {
+        if let Some(item) = groups.items(tag).first() {
+            place = place.or(Place::read(item));
+        }
+    }
+    (place, groups.items(tags::PIXEL_TRANSFORM).first().and_then(rescale_of))
+}
+
+impl Group {
+    fn assemble(self) -> SeriesResult {
+        let modality = self.files.iter().map(|file| file.modality.clone()).find(|m| !m.is_empty()).unwrap_or_default();
+        let syntaxes: BTreeSet<String> = self.files.iter().map(|file| file.transfer_syntax.clone()).filter(|s| !s.is_empty()).collect();
+        let mut faults: Vec<Fault> = Vec::new();
+        let mut images: Vec<Image> = Vec::new();
+        for file in self.files {
+            faults.extend(file.faults);
+            images.extend(file.images);
+        }
+        let unreadable = !faults.is_empty();
+        let mut info = SeriesInfo {
+            modality,
+            slices: images.len(),
+            rows: images.first().map_or(0, |image| image.rows),
+            columns: images.first().map_or(0, |image| image.columns),
+            spacing_mm: [None; 3],
+            origin_lps_mm: None,
+            direction: None,
+            uniform: false,
+            gantry_tilt_deg: 0.0,
+            value_min: None,
+            value_max: None,
+            value_mean: None,
+            transfer_syntax: syntaxes.into_iter().collect::<Vec<_>>().join("\\"),
+            faults: Vec::new(),
+        };
+        let affine = geometry(&mut images, &mut info, &mut faults);
+        describe_values(&images, &mut info);
+        let whole = images.iter().all(|image| !image.values.is_empty());
+        info.faults = faults;
+        let volume = affine.filter(|_| whole && !unreadable).map(|lps_from_voxel| {
+            let dims = [info.columns, info.rows, images.len()];
+            let mut voxels = Vec::with_capacity(dims.iter().product());
+            // slice by slice, so that the series is not held twice
+            images.into_iter().for_each(|image| voxels.extend(image.values));
+            Volume { dims, lps_from_voxel, voxels }
+        });
+        SeriesResult { info, volume }
+    }
+}
+
+fn describe_values(images: &[Image], info: &mut SeriesInfo) {
+    let (mut min, mut max, mut sum, mut count) = (f32::INFINITY, f32::NEG_INFINITY, 0.0, 0u64);
+    for image in images {
+        for &value in &image.values {
+            min = min.min(value);
+            max = max.max(value);
+        }
+        sum += image.values.iter().map(|&v| f64::from(v)).sum::<f64>();
+        count += image.values.len() as u64;
+    }
+    if count > 0 {
+        info.value_min = Some(min.into());
+        info.value_max = Some(max.into());
+        info.value_mean = Some(sum / count as f64);
+    }
+}
+
+/// Orders the images, fills in where they lie, and gives the affine from voxel to LPS if they make one volume.
+fn geometry(images: &mut [Image], info: &mut SeriesInfo, faults: &mut Vec<Fault>) -> Option<DAffine3> {
+    let first = images.first()?;
+    let place = first.place;
+    info.spacing_mm = [place.spacing.map(|s| s[0]), place.spacing.map(|s| s[1]), None];
+    let mut sound = true;
+    let mut refuse = |faults: &mut Vec<Fault>, code, message: String| {
+        faults.push(Fault::new(code, message));
+        sound = false;
+    };
+
+    let sizes: BTreeSet<(usize, usize)> = images.iter().map(|image| (image.rows, image.columns)).collect();
+    if sizes.len() > 1 {
+        refuse(faults, "mixed_sizes", format!("the slices have {} different sizes (rows × columns): {}", sizes.len(), list(sizes.iter().map(|(r, c)| format!("{r}×{c}")))));
+    }
+    if images.iter().any(|image| differs(image.place.spacing, place.spacing)) {
+        refuse(faults, "mixed_spacings", "the slices differ in PixelSpacing (0028,0030)".into());
+    }
+    for (missing, what) in [
+        (images.iter().filter(|i| i.place.spacing.is_none()).count(), "PixelSpacing (0028,0030)"),
+        (images.iter().filter(|i| i.place.axes.is_none()).count(), "a sound ImageOrientationPatient (0020,0037)"),
+        (images.iter().filter(|i| i.place.position.is_none()).count(), "ImagePositionPatient (0020,0032)"),
+    ] {
+        if missing > 0 {
+            refuse(faults, "missing_geometry", format!("{missing} of {} slices lack {what}", images.len()));
+        }
+    }
+    let [row, column] = place.axes?;
+    let normal = place.normal()?;
+    // + 0.0 makes a plain zero of a negative one
+    info.direction = Some([row.x, column.x, normal.x, row.y, column.y, normal.y, row.z, column.z, normal.z].map(|v| v + 0.0));
+    let mut orientations: Vec<[DVec3; 2]> = Vec::new();
+    for axes in images.iter().filter_map(|image| image.place.axes) {
+        if !orientations.iter().any(|known| (0..2).all(|a| known[a].distance(axes[a]) < SAME_DIRECTION)) {
+            orientations.push(axes);
+        }
+    }
+    if orientations.len() > 1 {
+        refuse(faults, "mixed_orientations", format!("the slices lie in {} different directions: they are not one volume", orientations.len()));
+    }
+    if images.iter().any(|image| image.place.position.is_none()) {
+        return None;
+    }
+
+    let along = |image: &Image| image.place.position.map_or(0.0, |p| p.dot(normal));
+    images.sort_by(|a, b| along(a).total_cmp(&along(b)));
+    let positions: Vec<DVec3> = images.iter().filter_map(|image| image.place.position).collect();
+    info.origin_lps_mm = Some(positions[0].to_array());
+    let steps: Vec<f64> = positions.windows(2).map(|pair| (pair[1] - pair[0]).dot(normal)).collect();
+    let mut step_vector = normal * place.thickness.unwrap_or(1.0);
+    info.spacing_mm[2] = place.thickness;
+    info.uniform = orientations.len() == 1 && sizes.len() == 1;
+    if !steps.is_empty() && orientations.len() == 1 {
+        let median = median(&steps);
+        let travelled = positions[positions.len() - 1] - positions[0];
+        let doubled = steps.iter().filter(|&&s| s < SAME_PLACE_MM).count();
+        let tolerance = EVEN_STEP * median + SAME_PLACE_MM;
+        let gaps: Vec<usize> = steps.iter().filter(|&&s| s > 1.5 * median).map(|s| (s / median).round() as usize - 1).collect();
+        let uneven = steps.iter().filter(|&&s| s >= SAME_PLACE_MM && s <= 1.5 * median && (s - median).abs() > tolerance).count();
+        info.spacing_mm[2] = Some(median);
+        info.uniform &= doubled == 0 && gaps.is_empty() && uneven == 0;
+        if doubled > 0 {
+            refuse(faults, "repeated_positions", format!("{doubled} slices lie where another one lies: the series holds more than one volume, or files twice"));
+        } else if !gaps.is_empty() {
+            let missing: usize = gaps.iter().sum();
+            refuse(faults, "missing_slices", format!("about {missing} slices are missing in {} gaps (the usual step is {median:.3} mm)", gaps.len()));
+        }
+        if uneven > 0 {
+            refuse(faults, "uneven_steps", format!("{uneven} of {} steps between slices differ from the usual {median:.3} mm", steps.len()));
+        }
+        if info.uniform {
+            // the mean carries less of the decimal strings' rounding than any one step
+            step_vector = travelled / steps.len() as f64;
+            info.spacing_mm[2] = Some(step_vector.dot(normal));
+        }
+        let straight = positions.iter().enumerate().all(|(k, p)| p.distance(positions[0] + step_vector * k as f64) < 0.1 + SAME_PLACE_MM);
+        info.gantry_tilt_deg = travelled.cross(normal).length().atan2(travelled.dot(normal).abs()).to_degrees();
+        if info.uniform && !straight {
+            refuse(faults, "crooked_stack", "the slices are shifted sideways against each other, and not evenly".into());
+        } else if info.gantry_tilt_deg > TILT_DEG {
+            faults.push(Fault::new(
+                "gantry_tilt",
+                format!("the stack is sheared by a gantry tilt of {:.2}°; the volume keeps the shear in its geometry", info.gantry_tilt_deg),
+            ));
+        }
+    }
+    let names: BTreeSet<&str> = images.iter().filter(|image| image.values.is_empty()).map(|image| image.name.as_str()).collect();
+    sound &= names.is_empty();
+    let [row_spacing, column_spacing] = place.spacing?;
+    let matrix = DMat3::from_cols(row * column_spacing, column * row_spacing, step_vector);
+    sound.then(|| DAffine3 { matrix3: matrix, translation: positions[0] })
+}
+
+fn differs(a: Option<[f64; 2]>, b: Option<[f64; 2]>) -> bool {
+    matches!((a, b), (Some(a), Some(b)) if (0..2).any(|i| (a[i] - b[i]).abs() > 1e-3 * b[i]))
+}
+
+fn list(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}

@@ -1,0 +1,172 @@
+//! Reading a case: syntax and single values by the parser, rules between values afterwards, every fault with its place.
+
+use std::collections::HashSet;
+
+use super::{
+    Fault, Faults, Scenario, StepWhen, ErrorWhen,
+    fault::{nearest, place_of},
+    file::SCENARIO_VERSION,
+};
+
+/// Reads a case from its text; `file` is the name that faults carry.
+///
+/// # Errors
+/// All faults: the first that stops the parser, or else every broken rule between values.
+pub fn parse(text: &str, file: &str) -> Result<Scenario, Faults> {
+    let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
+    let fail = |faults| Faults { file: file.to_owned(), faults };
+    let scenario: Scenario = options.from_str(text).map_err(|fault| fail(vec![explain(&fault)]))?;
+    let faults = rules(&scenario, text);
+    if faults.is_empty() { Ok(scenario) } else { Err(fail(faults)) }
+}
+
+/// A parser's fault in the reader's words.
+fn explain(fault: &ron::error::SpannedError) -> Fault {
+    let help = match &fault.code {
+        ron::Error::NoSuchStructField { expected, found, .. } => nearest(found, expected.iter().copied())
+            .map(|near| format!("did you mean `{near}`?"))
+            .or_else(|| Some(format!("known here: {}", expected.join(", ")))),
+        ron::Error::NoSuchEnumVariant { expected, found, .. } => nearest(found, expected.iter().copied())
+            .map(|near| format!("did you mean `{near}`?"))
+            .or_else(|| Some(format!("known here: {}", expected.join(", ")))),
+        _ => None,
+    };
+    Fault { line: fault.span.start.line, column: fault.span.start.col, message: fault.code.to_string(), help }
+}
+
+fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut fault = |chain: &[&str], message: String, help: Option<String>| {
+        let (line, column) = place_of(text, chain);
+        faults.push(Fault { line, column, message, help });
+    };
+    if scenario.version != SCENARIO_VERSION {
+        let message = format!("version {} of the case format; this program reads {SCENARIO_VERSION}", scenario.version);
+        fault(&["version"], message, Some("a newer Halsted may read it".to_owned()));
+    }
+    if scenario.patient.is_none() && scenario.board.is_none() {
+        fault(&["("], "the case has neither a patient nor a board".to_owned(), Some("add `patient: (…)` or `board: (…)`".to_owned()));
+    }
+    if scenario.steps.is_empty() {
+        fault(&["steps"], "the case has no steps".to_owned(), Some("a session is complete when every step is done".to_owned()));
+    }
+    for (key, point) in [
+        ("left", scenario.left.trocar_mm),
+        ("left", scenario.left.start_mm),
+        ("right", scenario.right.trocar_mm),
+        ("right", scenario.right.start_mm),
+        ("view", scenario.view.eye_mm),
+        ("view", scenario.view.target_mm),
+    ] {
+        if ![point.0, point.1, point.2].iter().all(|x| x.is_finite() && x.abs() < 3000.0) {
+            fault(&[key], format!("`{key}` has a point outside the theatre (3 m)"), Some("points are in millimetres".to_owned()));
+        }
+    }
+    let mut ids = HashSet::new();
+    for step in &scenario.steps {
+        let quoted = format!("\"{}\"", step.id);
+        if !ids.insert(&step.id) {
+            fault(&["steps", &quoted, &quoted], format!("two steps have the id `{}`", step.id), None);
+        }
+        let (needs_lesion, needs_board) = match step.done_when {
+            StepWhen::RingsOn { .. } => (false, true),
+            _ => (true, false),
+        };
+        if needs_lesion && scenario.patient.is_none() {
+            fault(&["steps", &quoted, "done_when"], format!("step `{}` asks for a lesion, but the case has no patient", step.id), None);
+        }
+        if needs_board && scenario.board.is_none() {
+            fault(&["steps", &quoted, "done_when"], format!("step `{}` asks for rings, but the case has no board", step.id), None);
+        }
+        if let (StepWhen::RingsOn { count, half }, Some(board)) = (&step.done_when, &scenario.board) {
+            let (rings, pegs) = (board.pegs(board.start).len(), board.pegs(*half).len());
+            if *count == 0 || *count > rings.min(pegs) {
+                let message = format!("step `{}` asks for {count} rings; there are {rings} rings and {pegs} pegs on that half", step.id);
+                fault(&["steps", &quoted, "count"], message, None);
+            }
+        }
+    }
+    for rule in &scenario.errors {
+        let quoted = format!("\"{}\"", rule.id);
+        if !ids.insert(&rule.id) {
+            fault(&["errors", &quoted], format!("the id `{}` is used twice", rule.id), None);
+        }
+        let needs_patient = matches!(rule.when, ErrorWhen::CutWithin { .. } | ErrorWhen::RemnantOverstressed | ErrorWhen::TissueSlipped);
+        if needs_patient && scenario.patient.is_none() {
+            fault(&["errors", &quoted, "when"], format!("error `{}` is about tissue, but the case has no patient", rule.id), None);
+        }
+        if !needs_patient && scenario.board.is_none() {
+            fault(&["errors", &quoted, "when"], format!("error `{}` is about rings, but the case has no board", rule.id), None);
+        }
+    }
+    if let Some(patient) = &scenario.patient {
+        if !(15.0..=75.0).contains(&patient.half_angle_deg) {
+            let message = format!("half_angle_deg {} is not between 15 and 75", patient.half_angle_deg);
+            fault(&["patient", "half_angle_deg"], message, Some("45 makes a wedge of a right angle".to_owned()));
+        }
+        if !(patient.damping_per_s.is_finite() && (0.0..=100.0).contains(&patient.damping_per_s)) {
+            fault(&["patient", "damping_per_s"], "damping_per_s is not between 0 and 100".to_owned(), None);
+        }
+        if !(patient.lesion.stiffness.is_finite() && (0.1..=50.0).contains(&patient.lesion.stiffness)) {
+            fault(&["patient", "stiffness"], "stiffness is not between 0.1 and 50 times the organ's".to_owned(), None);
+        }
+        if patient.twin.is_empty() || patient.twin.contains(['/', '\\', '.']) {
+            let help = Some("the name of a folder in assets/patients, such as \"liver-contrast\"".to_owned());
+            fault(&["patient", "twin"], format!("`{}` is not the name of a twin", patient.twin), help);
+        }
+    }
+    if let Some(board) = &scenario.board {
+        if board.left_pegs_mm.is_empty() || board.right_pegs_mm.is_empty() || board.left_pegs_mm.len() + board.right_pegs_mm.len() > 100 {
+            fault(&["board", "left_pegs_mm"], "each half of the board needs pegs, 100 in all at most".to_owned(), None);
+        }
+        let inner = board.ring.hole_radius_mm.get();
+        if inner <= 0.5 * board.peg_diameter_mm.get() {
+            fault(&["board", "hole_radius_mm"], "the hole is not wider than a peg".to_owned(), None);
+        }
+        if inner >= 0.5 * board.ring.circumradius_mm.get() {
+            fault(&["board", "hole_radius_mm"], "the hole leaves no wall: it must be less than half the circumradius".to_owned(), None);
+        }
+        if !(board.ring.mass_g.is_finite() && board.ring.mass_g > 0.0) {
+            fault(&["board", "mass_g"], "mass_g is not a positive number of grams".to_owned(), None);
+        }
+    }
+    faults.sort_by_key(|fault| (fault.line, fault.column));
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEGS: &str = include_str!("../../scenarios/peg_transfer.ron");
+
+    #[test]
+    fn a_typo_is_found_at_its_place_with_the_right_word() {
+        let text = PEGS.replace("time_limit_secs", "time_limit_sec");
+        let faults = parse(&text, "peg.ron").expect_err("a typo");
+        let line = text.lines().position(|l| l.contains("time_limit_sec")).expect("line") + 1;
+        assert_eq!(faults.faults[0].line, line, "{faults}");
+        assert!(faults.to_string().contains("did you mean `time_limit_secs`"), "{faults}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_found_at_its_place() {
+        let text = PEGS.replace("time_limit_secs: 300", "time_limit_secs: -3");
+        let faults = parse(&text, "peg.ron").expect_err("a negative time");
+        assert!(faults.to_string().contains("-3 is not a positive, finite number of seconds"), "{faults}");
+    }
+
+    #[test]
+    fn every_broken_rule_is_told_not_only_the_first() {
+        let text = PEGS.replace("count: 6", "count: 9").replace("mass_g: 10", "mass_g: -1");
+        let faults = parse(&text, "peg.ron").expect_err("three mistakes");
+        assert_eq!(faults.faults.len(), 3, "{faults}");
+    }
+
+    #[test]
+    fn hostile_text_is_refused_without_a_panic() {
+        for text in ["", "(", "((((((((", "\u{0}", "(version: 1", &"[".repeat(100_000)] {
+            assert!(parse(text, "x.ron").is_err());
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A case as an instructor writes it. Unknown fields are refused; units are in the keys.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    instrument::ToolKind,
+    rigid::Half,
+    units::{Millimetres, Newtons, Pascals, Seconds},
+};
+
+/// The only version there is.
+pub const SCENARIO_VERSION: u32 = 1;
+
+/// A point in the world, mm: x to the patient's left, y up from the table, z toward the feet.
+pub type PointMm = (f32, f32, f32);
+
+/// A whole case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Version of this format: 1.
+    pub version: u32,
+    /// Shown on the screen and the report.
+    pub title: String,
+    /// What the trainee is to do, in a sentence or two.
+    pub summary: String,
+    /// The rubric's file, beside this one.
+    pub rubric: String,
+    /// The session stops when this has passed.
+    pub time_limit_secs: Seconds,
+    /// Force on tissue above which the report speaks of over-force.
+    pub force_limit_n: Newtons,
+    pub left: ToolPart,
+    pub right: ToolPart,
+    /// The organ to operate on.
+    #[serde(default)]
+    pub patient: Option<PatientPart>,
+    /// The bench task to perform.
+    #[serde(default)]
+    pub board: Option<BoardPart>,
+    /// In the order in which they are to be done.
+    pub steps: Vec<Step>,
+    #[serde(default)]
+    pub errors: Vec<ErrorRule>,
+    pub view: View,
+}
+
+/// The tool in one hand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolPart {
+    pub kind: ToolKind,
+    /// The pivot.
+    pub trocar_mm: PointMm,
+    /// Where the tip is when the session starts.
+    pub start_mm: PointMm,
+}
+
+/// The patient, and what is to be excised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatientPart {
+    /// A folder below `assets/patients`.
+    pub twin: String,
+    /// Tissue below this height is held by what lies around it.
+    pub held_below_mm: f32,
+    /// Velocity lost per second to neighbouring organs and fluid.
+    pub damping_per_s: f32,
+    pub lesion: Lesion,
+    /// Von Mises stress above which tissue counts as over-stressed.
+    pub stress_limit_pa: Pascals,
+    /// Distance between the lesion and the planes of the wedge.
+    pub margin_mm: Millimetres,
+    /// Each plane's angle from the vertical.
+    pub half_angle_deg: f32,
+}
+
+/// A round lesion, invented by the case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lesion {
+    /// In the patient's frame (LPS), as a viewer of the scan shows it.
+    pub centre_lps_mm: (f64, f64, f64),
+    pub radius_mm: Millimetres,
+    /// Its stiffness as a multiple of the organ's.
+    pub stiffness: f32,
+}
+
+/// A board with pegs and rings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoardPart {
+    /// Length along x, height, depth along z.
+    pub size_mm: PointMm,
+    pub peg_diameter_mm: Millimetres,
+    pub peg_height_mm: Millimetres,
+    /// Each peg: x and z of its axis.
+    pub left_pegs_mm: Vec<(f32, f32)>,
+    pub right_pegs_mm: Vec<(f32, f32)>,
+    pub ring: RingPart,
+    /// Half on which the rings start; one on each of its pegs.
+    pub start: Half,
+}
+
+/// A hollow triangular prism.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RingPart {
+    pub circumradius_mm: Millimetres,
+    pub height_mm: Millimetres,
+    pub hole_radius_mm: Millimetres,
+    pub mass_g: f32,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    pub id: String,
+    pub title: String,
+    /// Shown while the step is being done.
+    pub hint: String,
+    pub done_when: StepWhen,
+}
+
+/// What ends a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum StepWhen {
+    /// Both tips are this near to the lesion, for so long.
+    ToolsAtLesion { within_mm: Millimetres, hold_secs: Seconds },
+    /// Tissue this near to the lesion is held with at least this force, for so long.
+    LesionHeld { within_mm: Millimetres, force_n: Newtons, hold_secs: Seconds },
+    /// The lesion's piece hangs on nothing any more.
+    LesionFree,
+    /// The freed piece is this far above where it was.
+    SpecimenLifted { by_mm: Millimetres },
+    /// So many rings stand on pegs of this half, each passed from hand to hand in the air on its way.
+    RingsOn { half: Half, count: usize },
+}
+
+/// An error that the trainee may commit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorRule {
+    pub id: String,
+    pub title: String,
+    /// A critical error fails the attempt, whatever the score.
+    pub critical: bool,
+    pub when: ErrorWhen,
+}
+
+/// What makes an error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum ErrorWhen {
+    /// A cut came this near to the lesion (0 is into it).
+    CutWithin { mm: f32 },
+    /// Stress in tissue that stays in the patient passed its limit.
+    RemnantOverstressed,
+    /// Tissue slipped out of the jaws.
+    TissueSlipped,
+    /// A ring fell outside the field.
+    RingLost,
+    /// A ring was dropped inside the field.
+    RingDropped,
+}
+
+/// Where the camera stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    pub eye_mm: PointMm,
+    pub target_mm: PointMm,
+}

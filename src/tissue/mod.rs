@@ -1,0 +1,36 @@
+//! Soft tissue: bodies of linear tetrahedra that deform, are touched, held and cut.
+//!
+//! A [`SoftBody`] is flat arrays and a [`SoftBody::step`] that knows nothing of windows or wall clocks. Each tick minimises one incremental potential
+//! (`solver`), made of a stable neo-Hookean solid (`material`, `elements`), contact with friction and grasps (`contact`, `grasp`, `terms`), by Newton
+//! steps whose linear systems are solved without a matrix (`pcg`) under a lattice preconditioner (`coarse`). A cut splits elements and
+//! parts their faces (`cut`); what is drawn is a finer skin bound to the elements (`skin`).
+//!
+//! Left out: viscosity beyond one damping rate, self-contact, tearing, heat and bleeding.
+
+mod body;
+mod coarse;
+mod contact;
+mod cut;
+mod elements;
+mod grasp;
+mod lanes;
+mod material;
+mod pcg;
+pub mod plugin;
+mod queries;
+mod skin;
+mod solver;
+mod surface;
+mod terms;
+
+pub use body::{BodyError, BodySpec, Pieces, SoftBody};
+pub use contact::{Capsule, ToolShape};
+pub use cut::{BladeSweep, CutReport};
+pub use grasp::{Anchor, GraspReport, JawRegion};
+pub use material::Material;
+pub use skin::Skin;
+pub use solver::{Loads, Overstress, SolverSettings, StepError, StepReport, ToolForce};
+pub use surface::{FaceKind, Surface};
+
+/// How numbers are rounded, for a trace's header: traces with the same word replay bit for bit on any processor.
+pub const ARITHMETIC: &str = "f32x8-unfused-1";

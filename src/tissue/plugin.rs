@@ -1,0 +1,137 @@
+//! The engine's side of [`crate::tissue`]: soft bodies as components, stepped in [`SessionSystems::Solve`].
+
+use bevy::prelude::*;
+
+use super::{Loads, SoftBody, ToolShape};
+use crate::clock::{TICK_SECS, plugin::SessionSystems};
+
+/// One soft organ.
+#[derive(Component)]
+pub struct Tissue {
+    pub name: String,
+    pub body: SoftBody,
+    /// Velocity lost per second to what is not modelled (neighbouring organs, fluid), 1/s.
+    pub mass_damping_per_s: f32,
+    /// Force on each tool in the last tick, N: from contact and from holding.
+    pub tool_forces: [ToolForce; 2],
+    /// Tetrahedra over their stress limit that were reported and have not recovered.
+    overstressed: Vec<bool>,
+}
+
+/// What tissue does to one tool, N, world.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ToolForce {
+    pub contact_n: Vec3,
+    pub grip_n: Vec3,
+}
+
+impl Tissue {
+    pub fn new(name: String, body: SoftBody, mass_damping_per_s: f32) -> Self {
+        let overstressed = vec![false; body.tets().len()];
+        Self { name, body, mass_damping_per_s, tool_forces: [ToolForce::default(); 2], overstressed }
+    }
+}
+
+/// The tools as tissue feels them in this tick.
+#[derive(Resource, Debug, Clone, Default)]
+pub struct ToolShapes(pub Vec<ToolShape>);
+
+/// A tetrahedron passed the stress limit of its material.
+#[derive(Message, Debug, Clone)]
+pub struct TissueOverstressed {
+    pub tissue: Entity,
+    pub tet: u32,
+    pub stress_pa: f32,
+    pub limit_pa: f32,
+    pub place: Vec3,
+}
+
+/// Tissue was torn out of the jaws of a tool.
+#[derive(Message, Debug, Clone)]
+pub struct GripSlipped {
+    pub tissue: Entity,
+    pub tool: u8,
+    pub force_n: f32,
+}
+
+/// A body could not be solved in this tick and rests at its last good pose.
+#[derive(Message, Debug, Clone)]
+pub struct BodyRested {
+    pub tissue: Entity,
+    pub why: String,
+}
+
+/// Runs the soft tissue. Needs only `MinimalPlugins`, so tests, servers and batches use it as it is.
+pub struct TissuePlugin;
+
+impl Plugin for TissuePlugin {
+    fn build(&self, app: &mut App) {
+        app.init_resource::<ToolShapes>()
+            .add_message::<TissueOverstressed>()
+            .add_message::<GripSlipped>()
+            .add_message::<BodyRested>()
+            .add_systems(FixedUpdate, solve_bodies.in_set(SessionSystems::Solve))
+            .add_systems(FixedUpdate, report_overstress.in_set(SessionSystems::Observe));
+    }
+}
+
+const GRAVITY: Vec3 = Vec3::new(0.0, -9.81, 0.0);
+
+fn solve_bodies(
+    mut bodies: Query<(Entity, &mut Tissue)>,
+    shapes: Res<ToolShapes>,
+    mut slipped: MessageWriter<GripSlipped>,
+    mut rested: MessageWriter<BodyRested>,
+) {
+    for (entity, mut tissue) in &mut bodies {
+        let loads = Loads { gravity: GRAVITY, mass_damping_per_s: tissue.mass_damping_per_s, tools: &shapes.0, driven: &[] };
+        match tissue.body.step(&loads, TICK_SECS) {
+            Ok(report) => {
+                let last = tissue.tool_forces;
+                tissue.tool_forces = [ToolForce::default(); 2];
+                for force in report.tool_forces {
+                    if let Some(slot) = tissue.tool_forces.get_mut(force.tool as usize) {
+                        *slot = ToolForce { contact_n: force.contact_n, grip_n: force.grip_n };
+                    }
+                }
+                for tool in report.slipped {
+                    let force_n = last.get(tool as usize).map_or(0.0, |force| force.grip_n.length());
+                    slipped.write(GripSlipped { tissue: entity, tool, force_n });
+                }
+            }
+            Err(fault) => {
+                rested.write(BodyRested { tissue: entity, why: fault.to_string() });
+            }
+        }
+    }
+}
+
+/// How often the stress of a whole body is looked at, ticks: 1/15 s, faster than a tool can load and unload tissue unnoticed.
+const STRESS_EVERY: u64 = 6;
+
+fn report_overstress(
+    mut bodies: Query<(Entity, &mut Tissue)>,
+    tick: Res<crate::clock::plugin::Tick>,
+    mut messages: MessageWriter<TissueOverstressed>,
+) {
+    if !tick.0.is_multiple_of(STRESS_EVERY) {
+        return;
+    }
+    for (entity, mut tissue) in &mut bodies {
+        let tissue = tissue.as_mut();
+        let body = &tissue.body;
+        tissue.overstressed.resize(body.tets().len(), false);
+        let stresses = body.stress();
+        for (tet, &stress_pa) in stresses.iter().enumerate() {
+            let limit_pa = body.material(tet).stress_limit_pa;
+            let over = stress_pa > limit_pa;
+            if over && !tissue.overstressed[tet] {
+                let corners = body.tets()[tet].map(|v| body.positions()[v as usize]);
+                let place = (corners[0] + corners[1] + corners[2] + corners[3]) * 0.25;
+                messages.write(TissueOverstressed { tissue: entity, tet: tet as u32, stress_pa, limit_pa, place });
+            }
+            // recovered only well below the limit, so that trembling around it is one event
+            tissue.overstressed[tet] = over || (tissue.overstressed[tet] && stress_pa > 0.8 * limit_pa);
+        }
+    }
+}

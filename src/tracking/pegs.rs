@@ -1,0 +1,199 @@
+//! Peg transfer, performed: pick up with one hand, pass in mid-air, place with the other; then all the way back.
+
+use glam::Vec3;
+
+use super::{
+    RingSight, Sight, Skill,
+    hand::{Goal, Hand, Move},
+};
+use crate::{clock::Chance, instrument::Side};
+
+/// Where the pegs are.
+#[derive(Debug, Clone)]
+pub struct PegPlan {
+    /// Tops of the pegs, world, m.
+    tops: Vec<Vec3>,
+    /// Pegs that rings start from, and the pegs that they go to, in the order of work.
+    halves: [Vec<usize>; 2],
+    ring_height_m: f32,
+    /// 0 on the way over, 1 on the way back.
+    leg: usize,
+    stage: Stage,
+    current: Option<String>,
+    tries: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Stage {
+    Choose,
+    Picked,
+    Carry,
+    Approach,
+    Taken,
+    Pass,
+    Over { peg: usize },
+    Lowered { peg: usize },
+    Released,
+    Done,
+}
+
+/// Height over the pegs at which rings travel, m.
+const CARRY_M: f32 = 0.022;
+
+impl PegPlan {
+    pub fn new(tops: Vec<Vec3>, halves: [Vec<usize>; 2], ring_height_m: f32) -> Self {
+        Self { tops, halves, ring_height_m, leg: 0, stage: Stage::Choose, current: None, tries: 0 }
+    }
+
+    /// The hand that picks up and the hand that places.
+    fn roles(&self) -> (Side, Side) {
+        if self.leg == 0 { (Side::Left, Side::Right) } else { (Side::Right, Side::Left) }
+    }
+
+    /// Where the ring's middle should be handed over: above the board's middle line.
+    fn meeting(&self) -> Vec3 {
+        let middle = self.tops.iter().sum::<Vec3>() / self.tops.len().max(1) as f32;
+        Vec3::new(0.0, middle.y + CARRY_M + 0.01, 0.0)
+    }
+
+    pub(super) fn decide(&mut self, hands: &mut [Hand; 2], sight: &dyn Sight, skill: &Skill, chance: &mut Chance) {
+        if !hands.iter().all(Hand::is_idle) {
+            return;
+        }
+        let (giver, taker) = self.roles();
+        let ring = self.current.as_ref().and_then(|name| sight.rings().iter().find(|ring| &ring.name == name)).cloned();
+        let held_by = |side: Side| ring.as_ref().is_some_and(|ring| ring.held_by.contains(&side));
+        let stage = std::mem::replace(&mut self.stage, Stage::Choose);
+        self.stage = match (stage, &ring) {
+            (Stage::Choose, _) => self.choose(hands, sight),
+            (Stage::Picked, Some(ring)) if held_by(giver) => {
+                self.tries = 0;
+                let hand = &mut hands[giver.index()];
+                hand.push([Move::Reach { to: Goal::By(Vec3::Y * (CARRY_M + 0.03)), jaw: Vec3::X, pace: 0.8 }]);
+                let _ = ring;
+                Stage::Carry
+            }
+            (Stage::Carry, Some(ring)) if held_by(giver) => {
+                self.slip_of_the_hand(&mut hands[giver.index()], skill, chance);
+                let to = self.meeting() - ring.pose.position;
+                hands[giver.index()].push([Move::Reach { to: Goal::By(to), jaw: Vec3::X, pace: 1.0 }]);
+                let beside = self.meeting() + Vec3::new(if taker == Side::Right { 0.03 } else { -0.03 }, 0.03, 0.0);
+                hands[taker.index()].push([Move::Jaws(0.0), Move::Reach { to: Goal::At(beside), jaw: Vec3::X, pace: 1.0 }]);
+                Stage::Approach
+            }
+            (Stage::Approach, Some(ring)) if held_by(giver) => {
+                let (grip, out) = grip_point(ring, taker, self.ring_height_m);
+                hands[taker.index()].push([
+                    Move::Reach { to: Goal::At(grip + Vec3::Y * 0.012), jaw: out, pace: 0.8 },
+                    Move::Reach { to: Goal::At(grip), jaw: out, pace: 0.5 },
+                    Move::Jaws(1.0),
+                ]);
+                Stage::Taken
+            }
+            (Stage::Taken, Some(_)) if held_by(taker) => {
+                self.tries = 0;
+                hands[giver.index()].push([Move::Jaws(0.0), Move::Reach { to: Goal::By(Vec3::Y * 0.02), jaw: Vec3::X, pace: 0.8 }]);
+                Stage::Pass
+            }
+            (Stage::Taken, Some(_)) if held_by(giver) && self.tries < 5 => {
+                self.tries += 1;
+                hands[taker.index()].push([Move::Jaws(0.0)]);
+                Stage::Approach
+            }
+            (Stage::Pass, Some(ring)) if held_by(taker) => match self.free_peg(sight) {
+                Some(peg) => {
+                    self.slip_of_the_hand(&mut hands[taker.index()], skill, chance);
+                    let over = self.tops[peg] + Vec3::Y * (CARRY_M - 0.006);
+                    hands[taker.index()].push([Move::Reach { to: Goal::By(over - ring.pose.position), jaw: Vec3::X, pace: 1.0 }]);
+                    let away = Vec3::new(if giver == Side::Left { -0.05 } else { 0.05 }, 0.0, 0.0) + self.meeting();
+                    hands[giver.index()].push([Move::Reach { to: Goal::At(away), jaw: Vec3::X, pace: 1.0 }]);
+                    Stage::Over { peg }
+                }
+                None => Stage::Done,
+            },
+            (Stage::Over { peg }, Some(ring)) if held_by(taker) => {
+                // aim again from where the ring really is, then lower it over the peg
+                let down = self.tops[peg] + Vec3::Y * (0.5 * self.ring_height_m - 0.009) - ring.pose.position;
+                let aim = Vec3::new(down.x, 0.0, down.z);
+                hands[taker.index()].push([
+                    Move::Reach { to: Goal::By(aim), jaw: Vec3::X, pace: 0.5 },
+                    Move::Reach { to: Goal::By(Vec3::Y * down.y), jaw: Vec3::X, pace: 0.5 },
+                ]);
+                Stage::Lowered { peg }
+            }
+            (Stage::Lowered { .. }, Some(_)) => {
+                hands[taker.index()].push([
+                    Move::Jaws(0.0),
+                    Move::Reach { to: Goal::By(Vec3::Y * 0.035), jaw: Vec3::X, pace: 1.0 },
+                    Move::Wait(0.1),
+                ]);
+                Stage::Released
+            }
+            (Stage::Done, _) => Stage::Done,
+            // whatever went wrong (dropped, missed, lost): open both hands and look again
+            _ => {
+                for hand in hands.iter_mut() {
+                    hand.push([Move::Jaws(0.0), Move::Reach { to: Goal::By(Vec3::Y * 0.02), jaw: Vec3::X, pace: 1.0 }]);
+                }
+                self.current = None;
+                Stage::Choose
+            }
+        };
+    }
+
+    /// Picks the next ring that is not where it should be, and goes for it.
+    fn choose(&mut self, hands: &mut [Hand; 2], sight: &dyn Sight) -> Stage {
+        let goal = &self.halves[1 - self.leg];
+        let next = |this: &Self| {
+            let (start, goal) = (&this.halves[this.leg], &this.halves[1 - this.leg]);
+            let waiting = |ring: &&RingSight| !ring.lost && ring.on_peg.is_none_or(|peg| !goal.contains(&peg));
+            let order = |ring: &&RingSight| ring.on_peg.and_then(|peg| start.iter().position(|p| *p == peg)).unwrap_or(usize::MAX);
+            sight.rings().iter().filter(waiting).min_by_key(order).cloned()
+        };
+        let all_over = sight.rings().iter().all(|ring| ring.lost || ring.on_peg.is_some_and(|peg| goal.contains(&peg)));
+        if all_over {
+            if self.leg == 1 {
+                return Stage::Done;
+            }
+            self.leg = 1;
+        }
+        let Some(ring) = next(self) else { return Stage::Done };
+        self.tries += 1;
+        if self.tries > 40 {
+            return Stage::Done;
+        }
+        let (giver, _) = self.roles();
+        let (grip, out) = grip_point(&ring, giver, self.ring_height_m);
+        self.current = Some(ring.name);
+        let hand = &mut hands[giver.index()];
+        let above = Vec3::new(grip.x, grip.y.max(self.meeting().y - 0.01) + 0.01, grip.z);
+        hand.push([
+            Move::Jaws(0.0),
+            Move::Reach { to: Goal::At(above), jaw: out, pace: 1.0 },
+            Move::Reach { to: Goal::At(grip), jaw: out, pace: 0.7 },
+            Move::Jaws(1.0),
+        ]);
+        Stage::Picked
+    }
+
+    fn free_peg(&self, sight: &dyn Sight) -> Option<usize> {
+        let taken: Vec<usize> = sight.rings().iter().filter_map(|ring| ring.on_peg).collect();
+        self.halves[1 - self.leg].iter().copied().find(|peg| !taken.contains(peg))
+    }
+
+    fn slip_of_the_hand(&self, hand: &mut Hand, skill: &Skill, chance: &mut Chance) {
+        if chance.happens(skill.drop_chance) {
+            hand.push([Move::Jaws(0.0), Move::Wait(0.5)]);
+        }
+    }
+}
+
+/// Where to take a ring: high on the wall that faces the hand, if nobody else holds it there.
+fn grip_point(ring: &RingSight, side: Side, height: f32) -> (Vec3, Vec3) {
+    let toward = if side == Side::Left { Vec3::NEG_X } else { Vec3::X };
+    let up = if (ring.pose.rotation * Vec3::Y).y >= 0.0 { 1.0 } else { -1.0 };
+    let facing = |(_, out): &(Vec3, Vec3)| (ring.pose.rotation * *out).dot(toward + 0.3 * Vec3::Y);
+    let best = ring.walls.iter().max_by(|a, b| facing(a).total_cmp(&facing(b)));
+    let (middle, out) = best.copied().unwrap_or((Vec3::ZERO, Vec3::X));
+    (ring.pose * (middle + Vec3::Y * (up * 0.25 * height)), ring.pose.rotation * out)
+}

@@ -1,0 +1,1 @@
+//! Headset and controllers.

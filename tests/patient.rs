@@ -1,0 +1,682 @@
+//! The patient from outside: real series read right, broken ones refused, a twin that is the same every time and holds no person.
+//!
+//! Reference figures come from `facts.json` beside each data set, made with pydicom and SimpleITK. The data are looked for in the folder
+//! that `HALSTED_DATA` names, else in `../shared/data`; a test that needs them says so and passes where they are absent.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use dicom_core::Tag;
+use dicom_object::open_file;
+use halsted::{
+    geom::Volume,
+    patient::{
+        DeidentifyError, DeidentifyOptions, Fault, ImportError, ImportOptions, ImportReport, LabelError, SeriesError, SeriesResult, TWIN_FILE,
+        Twin, TwinError, deidentify_file, deidentify_folder, import, labels, patient_info, read_folder, read_series,
+    },
+};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+fn data(under: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("HALSTED_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
+    let path = root.join(under);
+    if !path.exists() {
+        eprintln!("skipped: {} is not there; HALSTED_DATA names the folder", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+fn asset(under: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets").join(under)
+}
+
+fn series(path: &Path) -> Vec<SeriesResult> {
+    read_series(path, &|_, _| ()).expect("the folder holds DICOM")
+}
+
+fn codes(faults: &[Fault]) -> Vec<&str> {
+    faults.iter().map(|fault| fault.code).collect()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().expect("an array").iter().map(|v| v.as_f64().expect("a number")).collect()
+}
+
+fn volume(result: &SeriesResult) -> &Volume<f32> {
+    result.volume.as_ref().expect("a sound series makes a volume")
+}
+
+/// SHA-256 of the voxels as little-endian i16, i fastest: what `facts.json` calls `sha256_int16_le_kji`.
+fn digest(volume: &Volume<f32>) -> String {
+    let bytes: Vec<u8> = volume.voxels.iter().flat_map(|&v| (v as i16).to_le_bytes()).collect();
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// Positions in the facts are rounded to four decimals, the mean too.
+#[test]
+fn real_series_have_the_geometry_and_the_values_that_other_readers_find() {
+    for name in ["ct-abdomen-lidc-0314", "ct-abdomen-contrast-labelled", "mr-abdomen-seg3d"] {
+        let Some(folder) = data(name) else { continue };
+        let facts: Value = serde_json::from_str(&fs::read_to_string(folder.join("facts.json")).expect("facts are there")).expect("JSON");
+        let facts = &facts["series"][0];
+        let geometry = &facts["geometry"];
+        let found = series(&folder.join("dicom"));
+        assert_eq!(found.len(), 1, "{name}");
+        let info = &found[0].info;
+        assert_eq!(info.modality, facts["modality"].as_str().expect("text"), "{name}");
+        assert_eq!([info.columns, info.rows, info.slices].map(|n| n as f64).to_vec(), numbers(&geometry["size_ijk"]), "{name}");
+        assert!(info.uniform && info.faults.is_empty() && info.gantry_tilt_deg < 1e-6, "{name}: {:?}", info.faults);
+        assert!(facts["transfer_syntaxes"].as_object().expect("object").contains_key(&info.transfer_syntax), "{name}");
+        let near = |found: f64, expected: f64| assert!((found - expected).abs() <= 1e-4, "{name}: {found} is not {expected}");
+        let spacing = [numbers(&geometry["pixel_spacing_row_col_tag"]), vec![geometry["median_slice_distance"].as_f64().expect("a number")]].concat();
+        info.spacing_mm.iter().zip(&spacing).for_each(|(found, expected)| near(found.expect("known"), *expected));
+        let origin = info.origin_lps_mm.expect("known");
+        origin.iter().zip(numbers(&geometry["first_position"])).for_each(|(found, expected)| near(*found, expected));
+        let direction = info.direction.expect("known");
+        for (column, axis) in ["row_direction", "column_direction", "normal"].iter().enumerate() {
+            numbers(&geometry[*axis]).iter().enumerate().for_each(|(row, expected)| near(direction[3 * row + column], *expected));
+        }
+        let range = numbers(&facts["values"]["min_max"]);
+        assert_eq!([info.value_min, info.value_max], [Some(range[0]), Some(range[1])], "{name}");
+        near(info.value_mean.expect("known"), numbers(&facts["values"]["mean_std"])[0]);
+        let image = volume(&found[0]);
+        assert_eq!(digest(image), facts["values"]["sha256_int16_le_kji"].as_str().expect("text"), "{name}: every voxel");
+        for voxel in facts["voxels"].as_array().expect("an array") {
+            let ijk = numbers(&voxel["ijk"]);
+            let at = [ijk[0] as usize, ijk[1] as usize, ijk[2] as usize];
+            assert_eq!(image.get(at).map(f64::from), voxel["value"].as_f64(), "{name} {at:?}");
+            let place = image.lps_from_voxel.transform_point3(glam::DVec3::from_slice(&ijk));
+            // three decimals in the facts
+            place.to_array().iter().zip(numbers(&voxel["lps"])).for_each(|(found, expected)| assert!((found - expected).abs() < 6e-4, "{name}"));
+        }
+    }
+}
+
+#[test]
+fn the_answer_of_patient_info_has_the_agreed_keys_and_the_voxel_asked_for() {
+    let scan = asset("scans/ct-liver-contrast");
+    let info = patient_info(&scan, Some([256, 256, 10]), &|_, _| ()).expect("the bundled scan is sound");
+    let json = serde_json::to_value(&info).expect("plain data");
+    let keys: BTreeSet<&str> = json["series"][0].as_object().expect("object").keys().map(String::as_str).collect();
+    let agreed = [
+        "modality", "slices", "rows", "columns", "spacing_mm", "origin_lps_mm", "direction", "uniform", "gantry_tilt_deg", "value_min",
+        "value_max", "value_mean", "transfer_syntax", "faults",
+    ];
+    assert_eq!(keys, BTreeSet::from(agreed));
+    assert_eq!(json["voxel"], -47.0);
+    let outside = patient_info(&scan, Some([512, 0, 0]), &|_, _| ());
+    assert!(matches!(outside, Err(SeriesError::NoSuchVoxel { at: [512, 0, 0], .. })));
+    assert!(serde_json::to_value(patient_info(&scan, None, &|_, _| ()).expect("sound")).expect("plain data").get("voxel").is_none());
+}
+
+#[test]
+fn files_that_are_not_dicom_are_skipped_and_counted_and_missing_or_empty_folders_are_named() {
+    let set = read_folder(&asset("scans/ct-liver-contrast"), &|_, _| ()).expect("the bundled scan is sound");
+    assert_eq!((set.series.len(), set.skipped), (1, 3), "labels, licence and README are no DICOM");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    assert!(matches!(read_series(folder.path(), &|_, _| ()), Err(SeriesError::Empty(_))));
+    assert!(matches!(read_series(&folder.path().join("nowhere"), &|_, _| ()), Err(SeriesError::NotFound(_))));
+    fs::write(folder.path().join("note.txt"), "no image").expect("written");
+    assert!(matches!(read_series(folder.path(), &|_, _| ()), Err(SeriesError::NoDicom { skipped: 1, .. })));
+}
+
+#[test]
+fn a_gantry_tilt_is_measured_and_kept_in_the_geometry() {
+    let Some(folder) = data("dicom-odd/ct-gantry-tilt-14deg") else { return };
+    let found = series(&folder);
+    let info = &found[0].info;
+    assert!((info.gantry_tilt_deg - 14.0).abs() < 1e-3, "{}", info.gantry_tilt_deg);
+    assert!((info.spacing_mm[2].expect("known") - 4.851).abs() < 1e-3);
+    assert_eq!(codes(&info.faults), ["gantry_tilt"]);
+    // the shear is in the affine: one slice further is 5 mm along z, not along the normal
+    let step = volume(&found[0]).lps_from_voxel.matrix3.z_axis;
+    assert!((step - glam::DVec3::new(0.0, 0.0, 5.0)).length() < 1e-3, "{step}");
+}
+
+#[test]
+fn mixed_orientations_make_no_volume() {
+    let Some(folder) = data("dicom-odd/mr-mixed-orientations") else { return };
+    let found = series(&folder);
+    assert!(found[0].volume.is_none() && codes(&found[0].info.faults).contains(&"mixed_orientations"));
+}
+
+#[test]
+fn the_same_image_in_every_transfer_syntax_gives_the_same_voxels() {
+    if let Some(folder) = data("dicom-odd/transfer-syntaxes-mr-small") {
+        let reference = series(&folder.join("MR_small.dcm")).remove(0);
+        assert_eq!([reference.info.value_min, reference.info.value_max], [Some(127.0), Some(2145.0)]);
+        for name in ["MR_small_RLE", "MR_small_bigendian", "MR_small_expb", "MR_small_implicit", "MR_small_jp2klossless", "MR_small_padded"] {
+            let other = series(&folder.join(format!("{name}.dcm"))).remove(0);
+            assert_eq!(volume(&other).voxels, volume(&reference).voxels, "{name}");
+        }
+        let jpeg_ls = series(&folder.join("MR_small_jpeg_ls_lossless.dcm")).remove(0);
+        assert!(jpeg_ls.volume.is_none());
+        assert_eq!(codes(&jpeg_ls.info.faults), ["unsupported_transfer_syntax"]);
+    }
+    if let (Some(rle), Some(jpeg)) = (data("dicom-odd/mr-sagittal-rle"), data("dicom-odd/mr-sagittal-jpeg-lossless")) {
+        let (rle, jpeg) = (series(&rle).remove(0), series(&jpeg).remove(0));
+        assert_eq!(volume(&rle), volume(&jpeg));
+        assert_eq!([rle.info.value_min, rle.info.value_max, rle.info.spacing_mm[2]], [Some(0.0), Some(254.0), Some(1.0)]);
+    }
+}
+
+#[test]
+fn enhanced_multi_frame_images_are_placed_by_their_functional_groups_or_refused() {
+    let Some(folder) = data("dicom-odd/enhanced-multiframe") else { return };
+    let placed = series(&folder.join("eCT_Supplemental.dcm")).remove(0);
+    assert_eq!((placed.info.slices, placed.info.spacing_mm[2], placed.info.uniform), (2, Some(10.0), true));
+    assert_eq!([placed.info.value_min, placed.info.value_max], [Some(-1024.0), Some(172.0)]);
+    assert_eq!(placed.info.direction.map(|d| [d[2], d[5], d[8]]), Some([0.0, 0.0, -1.0]));
+    assert_eq!(volume(&placed).dims, [512, 512, 2]);
+    let mut means = Vec::new();
+    for name in ["emri_small", "emri_small_RLE", "emri_small_big_endian", "emri_small_jpeg_2k_lossless"] {
+        let found = series(&folder.join(format!("{name}.dcm"))).remove(0);
+        assert_eq!((found.info.slices, found.info.value_min, found.info.value_max), (10, Some(0.0), Some(467.0)), "{name}");
+        assert!(found.volume.is_none() && codes(&found.info.faults).contains(&"missing_geometry"), "{name}");
+        means.push(found.info.value_mean);
+    }
+    means.dedup();
+    assert_eq!(means.len(), 1, "all syntaxes hold the same frames");
+}
+
+/// Each malformed file is answered with the right voxels, or refused by a named fault.
+#[test]
+fn malformed_files_are_answered_or_refused_by_name() {
+    let Some(folder) = data("dicom-odd/malformed") else { return };
+    let expected: [(&str, &[&str]); 12] = [
+        ("CTImageStorage_bad_meta.dcm", &[]),
+        ("bad_sequence.dcm", &[]),
+        ("MR_truncated.dcm", &["truncated_pixel_data"]),
+        ("emri_small_jpeg_2k_lossless_too_short.dcm", &["truncated_pixel_data", "missing_geometry", "missing_geometry", "missing_geometry"]),
+        ("badVR.dcm", &["bad_value"]),
+        ("meta_missing_tsyntax.dcm", &["no_transfer_syntax"]),
+        ("no_meta_group_length.dcm", &["no_pixel_data"]),
+        ("ExplVR_BigEndNoMeta.dcm", &["no_pixel_data"]),
+        ("UN_sequence.dcm", &["no_pixel_data"]),
+        ("rtplan_truncated.dcm", &["no_pixel_data"]),
+        ("empty_charset_LEI.dcm", &["no_pixel_data"]),
+        ("no_meta.dcm", &["not DICOM"]),
+    ];
+    for (name, faults) in expected {
+        match read_series(&folder.join(name), &|_, _| ()) {
+            Ok(found) => {
+                assert_eq!(codes(&found[0].info.faults), faults, "{name}");
+                assert_eq!(found[0].volume.is_some(), faults.is_empty(), "{name}");
+                assert!(found[0].info.faults.iter().all(|f| f.code == "missing_geometry" || f.message.contains(name)), "{name}");
+            }
+            Err(SeriesError::NoDicom { skipped: 1, .. }) => assert_eq!(faults, ["not DICOM"], "{name}"),
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
+    let found = series(&folder.join("bad_sequence.dcm"));
+    assert_eq!([found[0].info.value_min, found[0].info.value_max], [Some(-1011.0), Some(1243.0)]);
+    // whole and as one folder they are no trouble either
+    assert!(!series(&folder).is_empty());
+}
+
+/// A file that is cut or damaged anywhere is answered somehow; the fixed generator makes every run the same.
+#[test]
+fn no_cut_and_no_flipped_byte_brings_the_reader_down() {
+    let mut sources = vec![asset("scans/ct-liver-contrast/0001.dcm")];
+    for name in ["transfer-syntaxes-mr-small/MR_small_RLE.dcm", "enhanced-multiframe/emri_small_jpeg_2k_lossless.dcm", "single/image_dfl.dcm"] {
+        sources.extend(data(&format!("dicom-odd/{name}")));
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("damaged.dcm");
+    let mut state = 0x2545_F491_4F6C_DD1Du64;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below.max(1) as u64) as usize
+    };
+    for source in sources {
+        let whole = fs::read(&source).expect("readable");
+        for round in 0..40 {
+            let mut bytes = whole.clone();
+            if round % 2 == 0 {
+                bytes.truncate(random(whole.len()));
+            }
+            // damage where the structure is dense
+            for _ in 0..1 + random(8) {
+                let at = random(bytes.len().min(if round % 4 < 2 { 2048 } else { usize::MAX }));
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = random(256) as u8;
+                }
+            }
+            fs::write(&path, &bytes).expect("written");
+            if let Ok(found) = read_series(&path, &|_, _| ()) {
+                for series in found {
+                    assert!(series.volume.is_none_or(|v| v.voxels.len() == v.dims.iter().product::<usize>()));
+                }
+            }
+        }
+    }
+}
+
+/// Rewrites copies of bundled slices so that their series is wrong in one way.
+fn spoilt(slices: &[usize], change: impl Fn(usize, &mut dicom_object::DefaultDicomObject)) -> Vec<SeriesResult> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (at, slice) in slices.iter().enumerate() {
+        let mut object = open_file(asset(&format!("scans/ct-liver-contrast/{slice:04}.dcm"))).expect("the bundled scan is DICOM");
+        change(at, &mut object);
+        object.write_to_file(folder.path().join(format!("{at}.dcm"))).expect("written");
+    }
+    series(folder.path())
+}
+
+#[test]
+fn missing_double_and_uneven_slices_are_named_and_make_no_volume() {
+    let sound = spoilt(&[1, 2, 3, 4, 5], |_, _| ());
+    assert!(sound[0].volume.is_some() && sound[0].info.faults.is_empty());
+    let gap = spoilt(&[1, 2, 3, 6, 7, 8], |_, _| ());
+    assert!(gap[0].volume.is_none() && !gap[0].info.uniform);
+    assert_eq!(codes(&gap[0].info.faults), ["missing_slices"]);
+    assert!(gap[0].info.faults[0].message.contains("about 2 slices"), "{}", gap[0].info.faults[0].message);
+    let double = spoilt(&[1, 2, 3, 3, 4], |_, _| ());
+    assert!(double[0].volume.is_none());
+    assert_eq!(codes(&double[0].info.faults), ["repeated_positions"]);
+    let uneven = spoilt(&[1, 2, 3, 4, 5, 6], |at, object| {
+        if at == 2 {
+            object.put_str(Tag(0x0020, 0x0032), dicom_core::VR::DS, "-249.51171875\\-437.51171875\\-800.3");
+        }
+    });
+    assert!(uneven[0].volume.is_none());
+    assert_eq!(codes(&uneven[0].info.faults), ["uneven_steps"]);
+    let nowhere = spoilt(&[1, 2, 3], |at, object| {
+        if at == 1 {
+            object.remove_element(Tag(0x0020, 0x0032));
+        }
+    });
+    assert!(nowhere[0].volume.is_none());
+    assert_eq!(codes(&nowhere[0].info.faults), ["missing_geometry"]);
+}
+
+#[test]
+fn slices_are_ordered_by_position_whatever_their_names_and_numbers_say() {
+    let shuffled = spoilt(&[5, 1, 4, 2, 3], |at, object| {
+        object.put_str(Tag(0x0020, 0x0013), dicom_core::VR::IS, (at + 1).to_string());
+    });
+    let straight = spoilt(&[1, 2, 3, 4, 5], |_, _| ());
+    assert_eq!(volume(&shuffled[0]), volume(&straight[0]));
+}
+
+/// Reference volumes from `labels.csv`, which SimpleITK made: the map's rows run the other way, so an importer by index fails here.
+#[test]
+fn a_label_map_on_flipped_axes_covers_the_same_tissue() {
+    let found = series(&asset("scans/ct-liver-contrast"));
+    let image = volume(&found[0]);
+    let map = labels::read_nifti(&asset("scans/ct-liver-contrast/labels.nii.gz")).expect("the bundled labels are NIfTI");
+    let labels = labels::resample(&map, image).expect("they overlap");
+    for (label, voxels, mean) in [(5, 366_708, 89.3), (1, 130_634, 79.57), (52, 11_723, 177.31)] {
+        let inside: Vec<f64> = labels.voxels.iter().zip(&image.voxels).filter(|(l, _)| **l == label).map(|(_, v)| f64::from(*v)).collect();
+        assert_eq!(inside.len(), voxels, "label {label}");
+        assert!((inside.iter().sum::<f64>() / voxels as f64 - mean).abs() < 0.01, "label {label}");
+    }
+}
+
+#[test]
+fn damaged_label_maps_are_refused() {
+    let packed = fs::read(asset("scans/ct-liver-contrast/labels.nii.gz")).expect("readable");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("labels.nii.gz");
+    for length in [0, 10, 400, 5_000, packed.len() / 2] {
+        fs::write(&path, &packed[..length]).expect("written");
+        assert!(matches!(labels::read_nifti(&path), Err(LabelError::Unreadable { .. })), "{length}");
+    }
+    let plain = folder.path().join("labels.nii");
+    for (what, at, value) in [("dims", 42, 0xFFu8), ("dims", 43, 0xFF), ("type", 70, 0x63), ("rank", 40, 9), ("offset", 111, 0xFF)] {
+        let mut bytes = vec![0u8; 352 + 64];
+        bytes[..4].copy_from_slice(&348i32.to_le_bytes());
+        for (n, dim) in [3u16, 4, 4, 4, 1, 1, 1, 1].iter().enumerate() {
+            bytes[40 + 2 * n..42 + 2 * n].copy_from_slice(&dim.to_le_bytes());
+        }
+        bytes[70..72].copy_from_slice(&2i16.to_le_bytes());
+        bytes[72..74].copy_from_slice(&8i16.to_le_bytes());
+        bytes[108..112].copy_from_slice(&352f32.to_le_bytes());
+        bytes[254..256].copy_from_slice(&1i16.to_le_bytes());
+        for (row, at) in [280, 296, 312].iter().enumerate() {
+            bytes[at + 4 * row..at + 4 * row + 4].copy_from_slice(&1f32.to_le_bytes());
+        }
+        bytes[344..348].copy_from_slice(b"n+1\0");
+        fs::write(&plain, &bytes).expect("written");
+        assert!(labels::read_nifti(&plain).is_ok(), "the undamaged map is sound");
+        bytes[at] = value;
+        fs::write(&plain, &bytes).expect("written");
+        assert!(labels::read_nifti(&plain).is_err(), "{what}");
+    }
+}
+
+const ATTRIBUTION: &str = "Wasserthal et al., TotalSegmentator (github.com/wasserth/TotalSegmentator), Apache-2.0; Radiology: Artificial \
+    Intelligence 2023, doi:10.1148/ryai.230024";
+
+fn liver_options() -> ImportOptions {
+    ImportOptions {
+        name: "liver-contrast".into(),
+        labels: Some(asset("scans/ct-liver-contrast/labels.nii.gz")),
+        label: 5,
+        organ: "liver".into(),
+        attribution: Some(ATTRIBUTION.into()),
+        ..ImportOptions::default()
+    }
+}
+
+fn imported() -> &'static (Twin, ImportReport) {
+    static IMPORTED: OnceLock<(Twin, ImportReport)> = OnceLock::new();
+    IMPORTED.get_or_init(|| import(&asset("scans/ct-liver-contrast"), &liver_options(), &|_, _, _| ()).expect("the bundled scan imports"))
+}
+
+/// The golden of the whole importer: a change of any step that moves a voxel or a vertex shows here, and asks for a new twin.
+#[test]
+fn the_committed_twin_is_what_an_import_of_the_bundled_scan_gives() {
+    let folder = asset("patients/liver-contrast");
+    for (name, bytes) in imported().0.files() {
+        assert!(fs::read(folder.join(&name)).is_ok_and(|there| there == bytes), "{name} differs: import the bundled scan again");
+    }
+    assert_eq!(Twin::hash_of(&folder).expect("a twin"), imported().0.hash());
+}
+
+#[test]
+fn an_import_gives_the_same_bits_on_one_thread() {
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one");
+    let again = one.install(|| import(&asset("scans/ct-liver-contrast"), &liver_options(), &|_, _, _| ())).expect("imports");
+    assert!(again.0 == imported().0, "the twins differ");
+}
+
+#[test]
+fn the_liver_mesh_is_sound_and_holds_the_label() {
+    let (twin, report) = imported();
+    assert_eq!(twin.tets.validate(), Ok(()));
+    assert!((12_000..=16_000).contains(&twin.tets.tets.len()), "{}", twin.tets.tets.len());
+    // the label holds 699.44 ml (labels.csv); the surface is offset to hold as much, one lattice step aside
+    assert!((report.quality.label_volume_ml - 699.44).abs() < 0.01);
+    assert!((twin.tets.volume() * 1e6 / 699.44 - 1.0).abs() < 0.005, "{}", twin.tets.volume() * 1e6);
+    // isosurface stuffing promises 10.8 degrees
+    assert!(report.quality.dihedral_min_deg > 10.8, "{}", report.quality.dihedral_min_deg);
+    // a bevel of half a cell along the edges where the scan cuts the liver
+    assert!(report.quality.label_distance_p95_mm < 2.5, "{}", report.quality.label_distance_p95_mm);
+    assert_eq!(codes(&report.warnings), ["organ_cut_off"]);
+    // every boundary vertex lies on the zero level, up to f32 positions of some 0.1 m
+    for (face, _) in twin.tets.boundary() {
+        for v in face {
+            assert!(twin.distance.sample(twin.tets.vertices[v as usize]).abs() < 1e-6);
+        }
+    }
+}
+
+/// The smoothed surface may bulge past the voxels' box by as much as its offset and half a voxel.
+#[test]
+fn the_twin_lies_over_the_table_with_its_front_up() {
+    let twin = &imported().0;
+    let low = twin.tets.vertices.iter().copied().reduce(glam::Vec3::min).expect("vertices");
+    let high = twin.tets.vertices.iter().copied().reduce(glam::Vec3::max).expect("vertices");
+    assert!((low.y - 0.05).abs() < 2e-3, "{low}");
+    assert!((low.x + high.x).abs() < 4e-3 && (low.z + high.z).abs() < 4e-3, "{low} {high}");
+    // the spine (label 33, T11) lies behind the liver: below it in the world
+    let centre = |label: u8| {
+        let [a, b] = halsted::patient::frame::label_bounds(&twin.labels, label).expect("labelled");
+        twin.world_from_lps.transform_point3((a + b) * 0.5)
+    };
+    assert!(centre(33).y < centre(5).y && centre(1).x > centre(5).x, "spine behind, spleen to the left");
+}
+
+#[test]
+fn a_twin_comes_back_from_its_folder_as_it_was() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let dir = folder.path().join("nested/twin");
+    let twin = &imported().0;
+    twin.write(&dir).expect("written");
+    assert!(Twin::read(&dir).expect("sound") == *twin);
+    twin.write(&dir).expect("an older twin is replaced");
+    let left: Vec<_> = fs::read_dir(folder.path().join("nested")).expect("a folder").collect();
+    assert_eq!(left.len(), 1, "nothing temporary stays");
+    let other = folder.path().join("other");
+    fs::create_dir(&other).expect("made");
+    fs::write(other.join("thesis.txt"), "precious").expect("written");
+    assert!(matches!(twin.write(&other), Err(TwinError::Occupied(_))));
+    assert!(other.join("thesis.txt").exists());
+    let blocked = folder.path().join("other/thesis.txt/twin");
+    let error = twin.write(&blocked).expect_err("a file is no folder");
+    assert!(error.to_string().contains("thesis.txt"), "{error}");
+}
+
+#[test]
+fn a_damaged_twin_is_refused_with_the_file_that_is_damaged() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let dir = folder.path().join("twin");
+    imported().0.write(&dir).expect("written");
+    let ron = fs::read_to_string(dir.join(TWIN_FILE)).expect("text");
+    for name in ["volume.bin", "labels.bin", "mesh.bin", "distance.bin"] {
+        let path = dir.join(name);
+        let whole = fs::read(&path).expect("readable");
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        for spoilt in [&flipped[..], &whole[..whole.len() - 1], &[]] {
+            fs::write(&path, spoilt).expect("written");
+            assert!(matches!(Twin::read(&dir), Err(TwinError::Damaged { path: p, .. }) if p == path), "{name}");
+        }
+        // hash and length agree, the content does not: the format's own checks remain
+        let mut lies = whole.clone();
+        lies[12..16].copy_from_slice(&0x7FFF_FFFFu32.to_le_bytes());
+        fs::write(&path, &lies).expect("written");
+        let old = hex::encode(Sha256::digest(&whole));
+        fs::write(dir.join(TWIN_FILE), ron.replace(&old, &hex::encode(Sha256::digest(&lies)))).expect("written");
+        assert!(matches!(Twin::read(&dir), Err(TwinError::Damaged { path: p, .. }) if p == path), "{name}");
+        fs::remove_file(&path).expect("removed");
+        assert!(matches!(Twin::read(&dir), Err(TwinError::Io { path: p, .. }) if p == path), "{name}");
+        fs::write(&path, &whole).expect("written");
+        fs::write(dir.join(TWIN_FILE), &ron).expect("written");
+    }
+    assert!(Twin::read(&dir).is_ok());
+    for (what, from, to) in [
+        ("version", "version: 1", "version: 2"),
+        ("an unknown field", "version: 1,", "version: 1, nurse: 3,"),
+        ("Poisson's ratio", "poisson: 0.45", "poisson: 0.5"),
+        ("a path", "file: \"mesh.bin\"", "file: \"../twin/mesh.bin\""),
+        ("the organ", "label: 5", "label: 4"),
+        ("a word", "material: (", "material: ["),
+    ] {
+        assert!(ron.contains(from), "{what}");
+        fs::write(dir.join(TWIN_FILE), ron.replacen(from, to, 1)).expect("written");
+        let error = Twin::read(&dir).expect_err(what);
+        assert!(error.to_string().contains(if what == "a path" { "mesh.bin" } else { TWIN_FILE }), "{what}: {error}");
+    }
+    fs::remove_file(dir.join(TWIN_FILE)).expect("removed");
+    assert!(matches!(Twin::read(&dir), Err(TwinError::NotATwin(_))));
+}
+
+#[test]
+fn imports_that_cannot_be_right_are_refused() {
+    let scan = asset("scans/ct-liver-contrast");
+    let quiet = &|_: &str, _: usize, _: usize| ();
+    let no_organ = ImportOptions { labels: None, ..liver_options() };
+    assert!(matches!(import(&scan, &no_organ, quiet), Err(ImportError::NoOrgan)));
+    let unlabelled = ImportOptions { label: 250, ..liver_options() };
+    assert!(matches!(import(&scan, &unlabelled, quiet), Err(ImportError::Label(LabelError::Empty { label: 250, .. }))));
+    let absent = ImportOptions { series: Some(3), ..liver_options() };
+    assert!(matches!(import(&scan, &absent, quiet), Err(ImportError::NoSuchSeries { series: 3, count: 1, .. })));
+    let dust = ImportOptions { feature_mm: f64::NAN, ..liver_options() };
+    assert!(matches!(import(&scan, &dust, quiet), Err(ImportError::OutOfRange { .. })));
+    if let Some(folder) = data("ct-abdomen-lidc-0314/dicom") {
+        assert!(matches!(import(&folder, &liver_options(), quiet), Err(ImportError::Label(LabelError::NoOverlap))), "another scan's labels");
+    }
+    if let Some(folder) = data("mr-abdomen-seg3d/dicom") {
+        let hu = ImportOptions { labels: None, hu_range: Some((40.0, 200.0)), ..ImportOptions::default() };
+        assert!(matches!(import(&folder, &hu, quiet), Err(ImportError::NotHounsfield { .. })));
+    }
+}
+
+#[test]
+fn a_range_of_hu_makes_an_organ_too() {
+    // bone: the largest connected part above 300 HU
+    let options = ImportOptions { name: "bone".into(), organ: "bone".into(), hu_range: Some((300.0, 3000.0)), feature_mm: 6.0, ..ImportOptions::default() };
+    let (twin, report) = import(&asset("scans/ct-liver-contrast"), &options, &|_, _, _| ()).expect("there is bone");
+    assert_eq!(twin.tets.validate(), Ok(()));
+    assert!(codes(&report.warnings).contains(&"not_soft_tissue"), "{:?}", report.warnings);
+}
+
+/// PS3.15 annex E attributes, and what the publisher left in the files, by name: (group, element).
+const PERSONAL: &[(u16, u16)] = &[
+    (0x0008, 0x0012), (0x0008, 0x0013), (0x0008, 0x0014), (0x0008, 0x0018), (0x0008, 0x0020), (0x0008, 0x0021), (0x0008, 0x0022),
+    (0x0008, 0x0023), (0x0008, 0x002A), (0x0008, 0x0030), (0x0008, 0x0031), (0x0008, 0x0032), (0x0008, 0x0033), (0x0008, 0x0050),
+    (0x0008, 0x0070), (0x0008, 0x0080), (0x0008, 0x0081), (0x0008, 0x0090), (0x0008, 0x1010), (0x0008, 0x1030), (0x0008, 0x103E),
+    (0x0008, 0x1040), (0x0008, 0x1048), (0x0008, 0x1050), (0x0008, 0x1060), (0x0008, 0x1070), (0x0008, 0x1080), (0x0008, 0x1090),
+    (0x0010, 0x0010), (0x0010, 0x0020), (0x0010, 0x0021), (0x0010, 0x0030), (0x0010, 0x0032), (0x0010, 0x0040), (0x0010, 0x1000),
+    (0x0010, 0x1001), (0x0010, 0x1010), (0x0010, 0x1020), (0x0010, 0x1030), (0x0010, 0x1040), (0x0010, 0x2000), (0x0010, 0x2110),
+    (0x0010, 0x2154), (0x0010, 0x2160), (0x0010, 0x2180), (0x0010, 0x21B0), (0x0010, 0x21C0), (0x0010, 0x4000), (0x0018, 0x1000),
+    (0x0018, 0x1020), (0x0018, 0x1030), (0x0018, 0x4000), (0x0020, 0x000D), (0x0020, 0x000E), (0x0020, 0x0010), (0x0020, 0x0052),
+    (0x0020, 0x4000), (0x0032, 0x1032), (0x0032, 0x1060), (0x0038, 0x0010),
+];
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// Values of the original that must not be in the output; shorter ones than three bytes are everywhere by chance.
+fn secrets(path: &Path) -> Vec<Vec<u8>> {
+    let object = open_file(path).expect("the original is DICOM");
+    let mut out: Vec<Vec<u8>> = Vec::new();
+    for &(group, element) in PERSONAL {
+        if let Ok(value) = object.element(Tag(group, element)) {
+            let text = value.to_str().map(|text| text.trim().to_owned()).unwrap_or_default();
+            out.extend(text.split('\\').map(|part| part.as_bytes().to_vec()));
+        }
+    }
+    out.push(object.meta().media_storage_sop_instance_uid().trim_end_matches('\0').as_bytes().to_vec());
+    out.retain(|value| value.len() >= 3);
+    out
+}
+
+#[test]
+fn nothing_of_the_person_survives_in_the_bundled_scan_and_its_pixels_are_untouched() {
+    let Some(original) = data("ct-abdomen-contrast-labelled/dicom") else { return };
+    let bundled = asset("scans/ct-liver-contrast");
+    let mut bytes = Vec::new();
+    let mut fragments = BTreeSet::new();
+    for n in 1..=20 {
+        let path = bundled.join(format!("{n:04}.dcm"));
+        let object = open_file(&path).expect("an independent reader takes it");
+        let pixels = object.element(Tag(0x7FE0, 0x0010)).expect("pixels").value().fragments().expect("compressed").concat();
+        let mut head = fs::read(&path).expect("readable");
+        // chance finds three given bytes in compressed pixels: those are compared, not searched
+        let at = head.windows(pixels.len()).position(|w| w == pixels).expect("pixels are one fragment");
+        head.drain(at..at + pixels.len());
+        bytes.extend(head);
+        fragments.insert(pixels);
+    }
+    let mut found = 0;
+    for entry in fs::read_dir(&original).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        for secret in secrets(&path) {
+            found += 1;
+            assert!(!contains(&bytes, &secret), "a value of {} characters survives", secret.len());
+        }
+        let object = open_file(&path).expect("DICOM");
+        let pixels = object.element(Tag(0x7FE0, 0x0010)).expect("pixels").value().fragments().expect("compressed").concat();
+        assert!(fragments.remove(&pixels), "the pixels of one slice are not in the bundle");
+    }
+    assert!(found > 200, "the original does hold such values: {found}");
+    // what its README names: a date, a street, a device; the person's weight
+    for left_in in [&b"20221208"[..], b"Petersgraben", b"PETCT2", b"SIEMENS", b"60064", b"NPONKINF"] {
+        assert!(!contains(&bytes, left_in));
+    }
+    assert!(fragments.is_empty());
+}
+
+#[test]
+fn the_bundled_scan_holds_only_allowed_attributes_and_consistent_uids() {
+    let allowed_groups = [0x0008, 0x0010, 0x0012, 0x0018, 0x0020, 0x0028, 0x7FE0];
+    let (mut instances, mut shared) = (BTreeSet::new(), BTreeSet::new());
+    for n in 1..=20 {
+        let object = open_file(asset(&format!("scans/ct-liver-contrast/{n:04}.dcm"))).expect("an independent reader takes it");
+        let text = |group, element| object.element(Tag(group, element)).expect("present").to_str().expect("text").trim_end_matches('\0').to_owned();
+        for element in object.iter() {
+            assert!(allowed_groups.contains(&element.header().tag.group()), "{}", element.header().tag);
+        }
+        assert_eq!((text(0x0012, 0x0062).as_str(), text(0x0008, 0x0016).as_str()), ("YES", "1.2.840.10008.5.1.4.1.1.2"));
+        assert!(text(0x0012, 0x0063).starts_with("Halsted allow list"));
+        assert_eq!(text(0x0008, 0x0018), object.meta().media_storage_sop_instance_uid().trim_end_matches('\0'));
+        assert_eq!(text(0x0020, 0x0013).trim(), n.to_string());
+        instances.insert(text(0x0008, 0x0018));
+        shared.insert([text(0x0020, 0x000D), text(0x0020, 0x000E), text(0x0020, 0x0052)]);
+    }
+    assert_eq!((instances.len(), shared.len()), (20, 1));
+    assert!(instances.iter().chain(shared.iter().flatten()).all(|uid| uid.starts_with("2.25.") && uid.len() <= 64));
+}
+
+#[test]
+fn no_person_is_in_any_byte_of_the_twin() {
+    let files = imported().0.files();
+    let (ron, binaries): (Vec<_>, Vec<_>) = files.iter().partition(|(name, _)| name == TWIN_FILE);
+    let text = String::from_utf8(ron[0].1.clone()).expect("text");
+    assert!(!text.contains("2.25.") && !text.contains("1.3.12"), "no UID but the transfer syntax's");
+    if let Some(original) = data("ct-abdomen-contrast-labelled/dicom") {
+        for entry in fs::read_dir(&original).expect("a folder") {
+            for secret in secrets(&entry.expect("an entry").path()).into_iter().filter(|s| s.len() >= 5) {
+                assert!(!contains(text.as_bytes(), &secret), "a value of {} characters survives", secret.len());
+            }
+        }
+    }
+    // the binaries are arrays behind a header: nothing else fits in
+    assert!(binaries.iter().all(|(_, bytes)| bytes.starts_with(b"HLST")));
+}
+
+#[test]
+fn an_identified_series_loses_every_listed_value_and_keeps_its_relations() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+    fs::create_dir(&from).expect("made");
+    for n in 1..=3 {
+        let mut object = open_file(asset(&format!("scans/ct-liver-contrast/{n:04}.dcm"))).expect("DICOM");
+        for &(group, element) in PERSONAL {
+            object.put_str(Tag(group, element), dicom_core::VR::LO, format!("SECRET{group:04x}{element:04x}"));
+        }
+        object.put_str(Tag(0x0020, 0x000D), dicom_core::VR::UI, "1.2.3.4.1");
+        object.put_str(Tag(0x0020, 0x000E), dicom_core::VR::UI, "1.2.3.4.2");
+        object.put_str(Tag(0x0008, 0x0018), dicom_core::VR::UI, format!("1.2.3.4.3.{n}"));
+        object.put_str(Tag(0x0009, 0x0010), dicom_core::VR::LO, "SECRET private creator");
+        object.put_str(Tag(0x0009, 0x1001), dicom_core::VR::LO, "SECRET private value");
+        object.put_str(Tag(0x6000, 0x0022), dicom_core::VR::LO, "SECRET overlay");
+        // free text that hides in an allowed attribute
+        object.put_str(Tag(0x0008, 0x0008), dicom_core::VR::CS, "ORIGINAL\\PRIMARY\\SECRET");
+        object.put_str(Tag(0x0018, 0x0088), dicom_core::VR::DS, "SECRET 2");
+        object.write_to_file(from.join(format!("{n}.dcm"))).expect("written");
+    }
+    let options = DeidentifyOptions { key: [7; 32], ..DeidentifyOptions::default() };
+    assert_eq!(deidentify_folder(&from, &to, &options).expect("clean enough").written, 3);
+    for n in 1..=3 {
+        let bytes = fs::read(to.join(format!("{n:04}.dcm"))).expect("written");
+        assert!(!contains(&bytes, b"SECRET") && !contains(&bytes, b"1.2.3.4."), "slice {n}");
+    }
+    assert_eq!(volume(&series(&to)[0]), volume(&series(&from)[0]));
+    assert!(matches!(deidentify_folder(&from, &to, &options), Err(DeidentifyError::Occupied(_))));
+    // one file alone gets the UIDs that it got among the others
+    let single = folder.path().join("single.dcm");
+    deidentify_file(&from.join("2.dcm"), &single, &options).expect("clean enough");
+    let uid = |path: &Path| open_file(path).expect("DICOM").element(Tag(0x0008, 0x0018)).expect("present").to_str().expect("text").to_string();
+    assert_eq!(uid(&single), uid(&to.join("0002.dcm")));
+}
+
+#[test]
+fn heads_and_burned_in_names_are_refused_unless_someone_has_looked() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (from, to) = (folder.path().join("from.dcm"), folder.path().join("to.dcm"));
+    let refused = |tag: Tag, value: &str| {
+        let mut object = open_file(asset("scans/ct-liver-contrast/0001.dcm")).expect("DICOM");
+        object.put_str(tag, dicom_core::VR::CS, value);
+        object.write_to_file(&from).expect("written");
+        let checked = DeidentifyOptions { pixels_checked: true, ..DeidentifyOptions::default() };
+        assert!(deidentify_file(&from, &folder.path().join("checked.dcm"), &checked).is_ok());
+        deidentify_file(&from, &to, &DeidentifyOptions::default()).expect_err("refused")
+    };
+    assert!(matches!(refused(Tag(0x0018, 0x0015), "HEAD"), DeidentifyError::Head { .. }));
+    assert!(matches!(refused(Tag(0x0008, 0x103E), "Brain 1mm"), DeidentifyError::Head { .. }));
+    assert!(matches!(refused(Tag(0x0028, 0x0301), "YES"), DeidentifyError::Recognisable { .. }));
+    assert!(!to.exists());
+}
