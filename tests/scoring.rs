@@ -362,6 +362,9 @@ fn the_score_has_the_shape_that_other_programs_rely_on() {
 }
 
 proptest! {
+    // each case measures two whole sessions
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
     /// What a tip does is the same wherever it does it and from whichever side it is seen. Tolerances: positions are f32 metres
     /// (6e-8 of 0.3 m) in a path of about a metre; jerk multiplies that by the fourth power of the number of samples, so LDLJ, a
     /// logarithm, keeps fewer digits.
@@ -382,6 +385,9 @@ proptest! {
         prop_assert!((a - b).abs() <= 1e-3 * a, "ellipsoid: {a} {b}");
     }
 
+}
+
+proptest! {
     /// Longer scripts than anyone would write, and none of them a rubric.
     #[test]
     fn no_text_makes_the_rubric_reader_panic(text in "[(){}\\[\\]:,\"/*a-z0-9 \n.é-]{0,200}") {

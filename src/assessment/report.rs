@@ -62,7 +62,7 @@ fn masthead(case: &str, trace: &Trace, score: &Score, rubric: &Rubric) -> Markup
                 p.because { (because(score, rubric)) }
             }
             dl.key {
-                (figure("Score", &format!("{:.0} of {:.0}", score.score.raw, score.score.max), &format!("{:.0} %, pass mark {:.0} %", 100.0 * score.score.scaled, 100.0 * rubric.pass_mark)))
+                (figure("Score", &format!("{} of {}", points(score.score.raw), points(score.score.max)), &format!("{}, pass mark {}", percent(score.score.scaled), percent(rubric.pass_mark))))
                 (figure("Time", &of_metric(score, "time"), if score.completed { "case completed" } else { "not completed" }))
                 (figure("Peak force", &of_metric(score, "force_peak"), &format!("limit {} N", trace.header.force_limit_n)))
                 (figure("Critical errors", &score.errors.iter().filter(|e| e.critical).count().to_string(), &format!("{} errors in all", score.errors.len())))
@@ -85,7 +85,6 @@ fn masthead(case: &str, trace: &Trace, score: &Score, rubric: &Rubric) -> Markup
 
 /// The verdict in a sentence.
 fn because(score: &Score, rubric: &Rubric) -> String {
-    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
     let mut reasons = Vec::new();
     if !score.completed {
         let done = score.steps.iter().filter(|s| s.done).count();
@@ -447,8 +446,15 @@ fn plain(value: f64) -> String {
     value.to_string().replace('-', "−")
 }
 
+/// A share in per cent.
+fn percent(share: f64) -> String {
+    format!("{} %", points(100.0 * share))
+}
+
+/// Points with one decimal, never rounded up: just below the pass mark must not read as the pass mark.
 fn points(value: f64) -> String {
-    let text = format!("{value:.1}");
+    // 7.5 that rounding made 7.4999999999 is meant to be 7.5
+    let text = format!("{:.1}", (10.0 * value + 1e-6).floor() / 10.0);
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }
 
@@ -485,6 +491,7 @@ mod tests {
         assert_eq!(with_unit(-0.0, "mm"), "0.0 mm");
         assert_eq!(with_unit(3.0, "count"), "3");
         assert_eq!(with_unit(-3.21e9, "1"), "−3.21e9");
+        assert_eq!((percent(0.7), percent(0.69999), percent(1.0)), ("70 %".to_owned(), "69.9 %".to_owned(), "100 %".to_owned()));
         assert_eq!((points(15.0), points(7.25)), ("15".to_owned(), "7.2".to_owned()));
     }
 }

@@ -53,14 +53,18 @@ fn lanes(trace: &Trace, score: &Score) -> Vec<Lane> {
         let of_kind = trace.events().filter(move |(_, event)| wanted(event));
         of_kind.map(|(tick, _)| Entry { t: secs_at(tick), mark: Mark::Tick, label: String::new() }).collect()
     };
-    vec![
+    let mut lanes = vec![
         Lane { title: "Steps done", entries: steps },
         Lane { title: "Errors", entries: errors },
         Lane { title: "Grasps", entries: ticks(|e| matches!(e, Event::Grasped { .. })) },
         Lane { title: "Cuts", entries: ticks(|e| matches!(e, Event::Cut { .. })) },
+        Lane { title: "Objects placed", entries: ticks(|e| matches!(e, Event::Placed { .. })) },
         Lane { title: "Over-stress", entries: ticks(|e| matches!(e, Event::Overstressed { .. })) },
         Lane { title: "Slips and drops", entries: ticks(|e| matches!(e, Event::Slipped { .. } | Event::Dropped { .. })) },
-    ]
+    ];
+    // a case has cuts or objects; a lane for the other would only say so
+    lanes.retain(|lane| !lane.entries.is_empty() || !["Cuts", "Objects placed"].contains(&lane.title));
+    lanes
 }
 
 /// The time line as an SVG.

@@ -34,14 +34,10 @@ fn start(magic: &[u8; 8], numbers: &[u32]) -> Vec<u8> {
     out
 }
 
-fn pack(mut head: Vec<u8>, bytes: &[u8]) -> Vec<u8> {
-    let at = head.len();
-    let mut encoder = ZlibEncoder::new(std::mem::take(&mut head), Compression::best());
-    // a Vec takes every write
-    let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
-    let packed = packed.unwrap_or_default();
-    debug_assert!(packed.len() > at);
-    packed
+fn pack(head: Vec<u8>, bytes: &[u8]) -> Vec<u8> {
+    // the best level saves 1 % more and takes four times as long
+    let mut encoder = ZlibEncoder::new(head, Compression::new(6));
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("a Vec takes every write")
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -75,7 +71,8 @@ impl<'a> Reader<'a> {
 
     fn dims(&mut self) -> Result<([usize; 3], usize), String> {
         let dims = [self.u32()? as usize, self.u32()? as usize, self.u32()? as usize];
-        let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n > 0).ok_or("its dimensions make no sense")?;
+        let count =
+            dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n > 0).ok_or("its dimensions make no sense")?;
         Ok((dims, count))
     }
 
@@ -116,7 +113,7 @@ pub(crate) fn read_volume(bytes: &[u8]) -> Result<Voxels<i16>, String> {
     let mut before = 0i16;
     let value = |at: usize| {
         let difference = i16::from_le_bytes([low[at], high[at]]);
-        before = if at % dims[0] == 0 { difference } else { before.wrapping_add(difference) };
+        before = if at.is_multiple_of(dims[0]) { difference } else { before.wrapping_add(difference) };
         before
     };
     Ok((dims, (0..count).map(value).collect()))

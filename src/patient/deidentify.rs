@@ -66,7 +66,9 @@ pub enum DeidentifyError {
     NotAnImage(PathBuf),
     #[error("{}", .0.message)]
     Fault(Fault),
-    #[error("{file} says that a name or other text is burned into its pixels, or that a face can be recognised (0028,0301 or 0302)")]
+    #[error(
+        "{file} says that a name or other text is burned into its pixels, or that a face can be recognised (0028,0301 or 0302)"
+    )]
     #[diagnostic(help("remove it from the pixels first, or say that the pixels have been checked"))]
     Recognisable { file: String },
     #[error("{file} shows a head (0018,0015 or a description): a face can be rebuilt from it")]
@@ -89,7 +91,8 @@ enum Form {
 
 type Rule = (Tag, &'static [u8; 2], Form);
 
-const TYPES: &[&str] = &["ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL", "LOCALIZER", "MPR", "VOLUME", "NONE", "M", "ND", "NORM"];
+const TYPES: &[&str] =
+    &["ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL", "LOCALIZER", "MPR", "VOLUME", "NONE", "M", "ND", "NORM"];
 const MODALITIES: &[&str] = &["CT", "MR", "PT", "NM", "CR", "DX", "MG", "XA", "RF", "OT"];
 const POSES: &[&str] = &["HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL"];
 const LOSSY: &[&str] = &["ISO_10918_1", "ISO_14495_1", "ISO_15444_1", "ISO_15444_2", "ISO_13818_2"];

@@ -72,7 +72,8 @@ pub(crate) mod tags {
     pub const SEQUENCE_END: Tag = (0xFFFE, 0xE0DD);
 
     /// Sequences whose content is wanted even where their length is given and could be skipped.
-    pub const FOLLOWED: [Tag; 6] = [SHARED_GROUPS, FRAME_GROUPS, PLANE_POSITION, PLANE_ORIENTATION, PIXEL_MEASURES, PIXEL_TRANSFORM];
+    pub const FOLLOWED: [Tag; 6] =
+        [SHARED_GROUPS, FRAME_GROUPS, PLANE_POSITION, PLANE_ORIENTATION, PIXEL_MEASURES, PIXEL_TRANSFORM];
 }
 
 /// How elements are laid out.
@@ -160,8 +161,8 @@ impl<'a> Cursor<'a> {
             return Some((tag, *b"  ", self.u32(big)?));
         }
         const SHORT: [&[u8; 2]; 20] = [
-            b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS", b"ST",
-            b"TM", b"UI", b"UL",
+            b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS",
+            b"ST", b"TM", b"UI", b"UL",
         ];
         let length = if vr == *b"US" || SHORT.contains(&&vr) {
             u32::from(self.u16(big)?)
@@ -229,9 +230,10 @@ fn items<'a>(cursor: &mut Cursor<'a>, layout: Layout, depth: usize, open_ended: 
             return Ok((out, false));
         }
         // an item may be implicit although the file is explicit: then no two capital letters follow its first tag
-        let looks_implicit =
-            layout.explicit && cursor.bytes.get(cursor.at + 4..cursor.at + 6).is_some_and(|vr| !vr.iter().all(u8::is_ascii_uppercase));
-        let starts_with_delimiter = cursor.bytes.get(cursor.at..cursor.at + 2).is_some_and(|b| b == [0xFE, 0xFF] || b == [0xFF, 0xFE]);
+        let looks_implicit = layout.explicit
+            && cursor.bytes.get(cursor.at + 4..cursor.at + 6).is_some_and(|vr| !vr.iter().all(u8::is_ascii_uppercase));
+        let starts_with_delimiter =
+            cursor.bytes.get(cursor.at..cursor.at + 2).is_some_and(|b| b == [0xFE, 0xFF] || b == [0xFF, 0xFE]);
         let inner = Layout { explicit: layout.explicit && (!looks_implicit || starts_with_delimiter), ..layout };
         if length == u32::MAX {
             let set = walk(cursor, inner, depth, true)?;
@@ -341,7 +343,10 @@ impl DicomFile {
             }
             "" => {
                 let layout = sniff(rest).ok_or_else(|| {
-                    Fault::new("no_transfer_syntax", format!("{name} does not say its transfer syntax (0002,0010) and none can be told"))
+                    Fault::new(
+                        "no_transfer_syntax",
+                        format!("{name} does not say its transfer syntax (0002,0010) and none can be told"),
+                    )
                 })?;
                 transfer_syntax = match layout {
                     Layout { explicit: false, .. } => IMPLICIT_LE,

@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn the_box_reaches_to_the_faces_of_the_voxels() {
-        let mut labels = Volume { dims: [4, 3, 2], lps_from_voxel: DAffine3::from_scale(DVec3::new(2.0, 1.0, 5.0)), voxels: vec![0; 24] };
+        let mut labels =
+            Volume { dims: [4, 3, 2], lps_from_voxel: DAffine3::from_scale(DVec3::new(2.0, 1.0, 5.0)), voxels: vec![0; 24] };
         labels.voxels[1 + 4 * (1 + 3)] = 5;
         assert_eq!(label_bounds(&labels, 5), Some([DVec3::new(1.0, 0.5, 2.5), DVec3::new(3.0, 1.5, 7.5)]));
         assert_eq!(label_bounds(&labels, 6), None);

@@ -107,7 +107,11 @@ pub enum ImportError {
 /// Imports the series in `dir`. The same files and options always give the same twin, bit for bit.
 ///
 /// `progress` hears (stage, done, of how many).
-pub fn import(dir: &Path, options: &ImportOptions, progress: &dyn Fn(&str, usize, usize)) -> Result<(Twin, ImportReport), ImportError> {
+pub fn import(
+    dir: &Path,
+    options: &ImportOptions,
+    progress: &dyn Fn(&str, usize, usize),
+) -> Result<(Twin, ImportReport), ImportError> {
     for (what, value, low, high) in [
         ("the feature size (mm)", options.feature_mm, 1.0, 50.0),
         ("the spacing of the distance field (mm)", options.smoothing.spacing_mm, 0.2, 20.0),
@@ -264,15 +268,26 @@ fn plausibility(labels: &Volume<u8>, label: u8, info: &SeriesInfo, mean: f64, qu
     };
     let cut = labels.voxels.iter().enumerate().filter(|(at, value)| **value == label && on_edge(*at)).count();
     if cut > 0 {
-        out.push(Fault::new("organ_cut_off", format!("the organ reaches the edge of the images ({cut} voxels): it is cut off there, with a flat face")));
+        out.push(Fault::new(
+            "organ_cut_off",
+            format!("the organ reaches the edge of the images ({cut} voxels): it is cut off there, with a flat face"),
+        ));
     }
     // muscle and organs lie between fat (−100) and contrast-filled vessels
     if info.modality == "CT" && !(-50.0..=250.0).contains(&mean) {
-        out.push(Fault::new("not_soft_tissue", format!("the mean value inside the organ is {mean:.0} HU, which is not soft tissue: is it the right label?")));
+        out.push(Fault::new(
+            "not_soft_tissue",
+            format!("the mean value inside the organ is {mean:.0} HU, which is not soft tissue: is it the right label?"),
+        ));
     }
     if quality.volume_error().abs() > 0.05 {
         let (mesh, label) = (quality.volume_ml, quality.label_volume_ml);
-        out.push(Fault::new("volume_differs", format!("the mesh holds {mesh:.0} ml and the label {label:.0} ml: thin or separate parts are lost at this feature size")));
+        out.push(Fault::new(
+            "volume_differs",
+            format!(
+                "the mesh holds {mesh:.0} ml and the label {label:.0} ml: thin or separate parts are lost at this feature size"
+            ),
+        ));
     }
     out
 }

@@ -63,7 +63,9 @@ pub struct PatientInfo {
 /// What [`read_series`] gives, or that there is no such voxel.
 pub fn patient_info(path: &Path, voxel: Option<[usize; 3]>, progress: &dyn Fn(usize, usize)) -> Result<PatientInfo, SeriesError> {
     let series = read_series(path, progress)?;
-    let voxel = voxel.map(|at| voxel_of(&series, at).ok_or_else(|| SeriesError::NoSuchVoxel { at, path: path.to_owned() })).transpose()?;
+    let voxel = voxel
+        .map(|at| voxel_of(&series, at).ok_or_else(|| SeriesError::NoSuchVoxel { at, path: path.to_owned() }))
+        .transpose()?;
     Ok(PatientInfo { series: series.into_iter().map(|series| series.info).collect(), voxel })
 }
 

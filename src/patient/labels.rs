@@ -45,6 +45,11 @@ pub fn read_nifti(path: &Path) -> Result<Volume<u8>, LabelError> {
     if header.dim[4..=usize::from(header.dim[0].min(7))].iter().any(|&n| n > 1) {
         return Err(unreadable("it has more than three dimensions".into()));
     }
+    // in a single file the voxels follow the 348 bytes of header and 4 of extension flags
+    let voxels_at = f64::from(header.vox_offset);
+    if !(352.0..=u32::MAX.into()).contains(&voxels_at) {
+        return Err(unreadable("its header does not say where the voxels begin".into()));
+    }
     let lps_from_voxel = lps_from_voxel(&header).ok_or_else(|| LabelError::NoPlace(path.to_owned()))?;
     // the reader checks its lengths, but a damaged header may still surprise it
     let read = std::panic::catch_unwind(|| ReaderOptions::new().read_file(path));
@@ -56,7 +61,8 @@ pub fn read_nifti(path: &Path) -> Result<Volume<u8>, LabelError> {
     let dims: Vec<usize> = volume.dim().iter().take(3).map(|&n| usize::from(n)).collect();
     let [nx, ny, nz]: [usize; 3] = dims.try_into().map_err(|_| unreadable("it has fewer than three dimensions".into()))?;
     let values = as_numbers(volume, &header).ok_or_else(|| LabelError::NotLabels(path.to_owned()))?;
-    let voxels: Option<Vec<u8>> = values.into_iter().map(|v| (v.fract() == 0.0 && (0.0..=255.0).contains(&v)).then_some(v as u8)).collect();
+    let voxels: Option<Vec<u8>> =
+        values.into_iter().map(|v| (v.fract() == 0.0 && (0.0..=255.0).contains(&v)).then_some(v as u8)).collect();
     let voxels = voxels.filter(|v| v.len() == nx * ny * nz).ok_or_else(|| LabelError::NotLabels(path.to_owned()))?;
     Ok(Volume { dims: [nx, ny, nz], lps_from_voxel, voxels })
 }
@@ -115,11 +121,11 @@ pub fn resample<T>(labels: &Volume<u8>, onto: &Volume<T>) -> Result<Volume<u8>, 
             let start = label_from_voxel.transform_point3(DVec3::new(0.0, j as f64, k as f64));
             for i in 0..nx {
                 let at = (start + label_from_voxel.matrix3.x_axis * i as f64).round();
-                if at.x >= 0.0 && at.y >= 0.0 && at.z >= 0.0 {
-                    if let Some(label) = labels.get([at.x as usize, at.y as usize, at.z as usize]) {
-                        voxels[i + nx * (j + ny * k)] = label;
-                        inside = true;
-                    }
+                let found =
+                    (at.min_element() >= 0.0).then(|| labels.get([at.x as usize, at.y as usize, at.z as usize])).flatten();
+                if let Some(label) = found {
+                    voxels[i + nx * (j + ny * k)] = label;
+                    inside = true;
                 }
             }
         }
@@ -205,7 +211,8 @@ mod tests {
     #[test]
     fn a_map_with_flipped_rows_lands_on_the_right_voxels() {
         let image = Volume { dims: [2, 2, 1], lps_from_voxel: DAffine3::IDENTITY, voxels: vec![0.0f32; 4] };
-        let flipped = DAffine3 { matrix3: DMat3::from_diagonal(DVec3::new(1.0, -1.0, 1.0)), translation: DVec3::new(0.0, 1.0, 0.0) };
+        let flipped =
+            DAffine3 { matrix3: DMat3::from_diagonal(DVec3::new(1.0, -1.0, 1.0)), translation: DVec3::new(0.0, 1.0, 0.0) };
         let map = Volume { dims: [2, 2, 1], lps_from_voxel: flipped, voxels: vec![1, 2, 3, 4] };
         assert_eq!(resample(&map, &image).map(|v| v.voxels).ok(), Some(vec![3, 4, 1, 2]));
         let far = Volume { lps_from_voxel: DAffine3::from_translation(DVec3::splat(1e3)), ..map };

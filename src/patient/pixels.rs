@@ -49,10 +49,16 @@ impl PixelModule {
             },
         };
         if samples != 1 {
-            return Err(Fault::new("colour_image", format!("{name} is a colour image ({samples} samples a pixel); only grey values have a measure")));
+            return Err(Fault::new(
+                "colour_image",
+                format!("{name} is a colour image ({samples} samples a pixel); only grey values have a measure"),
+            ));
         }
         if bits_allocated == 1 {
-            return Err(Fault::new("segmentation_object", format!("{name} holds one-bit labels, not an image; labels are read from NIfTI")));
+            return Err(Fault::new(
+                "segmentation_object",
+                format!("{name} holds one-bit labels, not an image; labels are read from NIfTI"),
+            ));
         }
         if !matches!(bits_allocated, 8 | 16 | 32) {
             return bad(format!("BitsAllocated (0028,0100) of {name} is {bits_allocated}; 8, 16 and 32 are read"));
@@ -87,7 +93,8 @@ impl PixelModule {
         match self.bits_allocated {
             8 => bytes.iter().map(|&b| self.stored(b.into()) as f32).collect(),
             16 => {
-                let word = |b: &[u8]| if big_endian { u16::from_be_bytes([b[0], b[1]]) } else { u16::from_le_bytes([b[0], b[1]]) };
+                let word =
+                    |b: &[u8]| if big_endian { u16::from_be_bytes([b[0], b[1]]) } else { u16::from_le_bytes([b[0], b[1]]) };
                 bytes.chunks_exact(2).map(|b| self.stored(word(b).into()) as f32).collect()
             }
             _ => {
@@ -104,7 +111,10 @@ impl PixelModule {
 /// The stored values of every frame, before rescale: `frames` × `rows * columns`.
 pub(crate) fn stored_frames(set: &DataSet<'_>, module: &PixelModule, syntax: &str, name: &str) -> Result<Vec<Vec<f32>>, Fault> {
     let truncated = |have: usize, want: u64| {
-        Fault::new("truncated_pixel_data", format!("{name} ends inside its pixel data: {have} of {want} bytes are there; fetch the file again"))
+        Fault::new(
+            "truncated_pixel_data",
+            format!("{name} ends inside its pixel data: {have} of {want} bytes are there; fetch the file again"),
+        )
     };
     let native = matches!(syntax, IMPLICIT_LE | EXPLICIT_LE | EXPLICIT_BE | DEFLATED);
     let size = module.frame_bytes();
@@ -141,7 +151,9 @@ pub(crate) fn stored_frames(set: &DataSet<'_>, module: &PixelModule, syntax: &st
 fn unsupported(syntax: &str, name: &str) -> Fault {
     Fault::new(
         "unsupported_transfer_syntax",
-        format!("{name} is compressed with transfer syntax {syntax}, which cannot be decoded here; convert it to an uncompressed one"),
+        format!(
+            "{name} is compressed with transfer syntax {syntax}, which cannot be decoded here; convert it to an uncompressed one"
+        ),
     )
 }
 
@@ -201,7 +213,8 @@ fn announced_size(stream: &[u8]) -> Option<(usize, usize)> {
 
 /// One frame's bytes, little endian.
 fn decode(stream: &[u8], module: &PixelModule, syntax: &str, name: &str) -> Result<Vec<u8>, Fault> {
-    let failed = |why: &str| Fault::new("bad_pixel_data", format!("the compressed pixel data of {name} cannot be decoded: {why}"));
+    let failed =
+        |why: &str| Fault::new("bad_pixel_data", format!("the compressed pixel data of {name} cannot be decoded: {why}"));
     let size = module.frame_bytes();
     if size > stream.len().saturating_mul(MAX_RATIO).min(MAX_FRAME) {
         return Err(failed("the image is larger than they can hold"));

@@ -203,7 +203,16 @@ mod tests {
     #[test]
     fn the_distance_to_a_box_of_tetrahedra_is_that_to_the_box() {
         let v = |x: f32, y: f32, z: f32| Vec3::new(x, y, z);
-        let vertices = vec![v(0., 0., 0.), v(1., 0., 0.), v(1., 1., 0.), v(0., 1., 0.), v(0., 0., 1.), v(1., 0., 1.), v(1., 1., 1.), v(0., 1., 1.)];
+        let vertices = vec![
+            v(0., 0., 0.),
+            v(1., 0., 0.),
+            v(1., 1., 0.),
+            v(0., 1., 0.),
+            v(0., 0., 1.),
+            v(1., 0., 1.),
+            v(1., 1., 1.),
+            v(0., 1., 1.),
+        ];
         let tets = vec![[0, 1, 2, 6], [0, 2, 3, 6], [0, 3, 7, 6], [0, 7, 4, 6], [0, 4, 5, 6], [0, 5, 1, 6]];
         let mesh = TetMesh { vertices, tets };
         let buckets = Buckets::new(&mesh);

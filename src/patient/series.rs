@@ -231,7 +231,8 @@ impl FileImages {
         let modality = set.text(tags::MODALITY).unwrap_or_default();
         let shared = set.items(tags::SHARED_GROUPS).first().map(functional_place).unwrap_or_default();
         let place = Place::read(set).or(shared.0);
-        let mut file = Self { key: String::new(), modality, transfer_syntax: syntax.to_owned(), images: Vec::new(), faults: Vec::new() };
+        let mut file =
+            Self { key: String::new(), modality, transfer_syntax: syntax.to_owned(), images: Vec::new(), faults: Vec::new() };
         let size = (set.u16(tags::ROWS), set.u16(tags::COLUMNS));
         file.key = match set.text(tags::SERIES_UID) {
             Some(uid) => format!("uid {uid}"),
@@ -300,7 +301,8 @@ fn functional_place(groups: &DataSet<'_>) -> (Place, Option<Rescale>) {
 impl Group {
     fn assemble(self) -> SeriesResult {
         let modality = self.files.iter().map(|file| file.modality.clone()).find(|m| !m.is_empty()).unwrap_or_default();
-        let syntaxes: BTreeSet<String> = self.files.iter().map(|file| file.transfer_syntax.clone()).filter(|s| !s.is_empty()).collect();
+        let syntaxes: BTreeSet<String> =
+            self.files.iter().map(|file| file.transfer_syntax.clone()).filter(|s| !s.is_empty()).collect();
         let mut faults: Vec<Fault> = Vec::new();
         let mut images: Vec<Image> = Vec::new();
         for file in self.files {
@@ -369,7 +371,15 @@ fn geometry(images: &mut [Image], info: &mut SeriesInfo, faults: &mut Vec<Fault>
 
     let sizes: BTreeSet<(usize, usize)> = images.iter().map(|image| (image.rows, image.columns)).collect();
     if sizes.len() > 1 {
-        refuse(faults, "mixed_sizes", format!("the slices have {} different sizes (rows × columns): {}", sizes.len(), list(sizes.iter().map(|(r, c)| format!("{r}×{c}")))));
+        refuse(
+            faults,
+            "mixed_sizes",
+            format!(
+                "the slices have {} different sizes (rows × columns): {}",
+                sizes.len(),
+                list(sizes.iter().map(|(r, c)| format!("{r}×{c}")))
+            ),
+        );
     }
     if images.iter().any(|image| differs(image.place.spacing, place.spacing)) {
         refuse(faults, "mixed_spacings", "the slices differ in PixelSpacing (0028,0030)".into());
@@ -394,7 +404,11 @@ fn geometry(images: &mut [Image], info: &mut SeriesInfo, faults: &mut Vec<Fault>
         }
     }
     if orientations.len() > 1 {
-        refuse(faults, "mixed_orientations", format!("the slices lie in {} different directions: they are not one volume", orientations.len()));
+        refuse(
+            faults,
+            "mixed_orientations",
+            format!("the slices lie in {} different directions: they are not one volume", orientations.len()),
+        );
     }
     if images.iter().any(|image| image.place.position.is_none()) {
         return None;
@@ -418,27 +432,43 @@ fn geometry(images: &mut [Image], info: &mut SeriesInfo, faults: &mut Vec<Fault>
         info.spacing_mm[2] = Some(median);
         info.uniform &= doubled == 0 && gaps.is_empty() && uneven == 0;
         if doubled > 0 {
-            refuse(faults, "repeated_positions", format!("{doubled} slices lie where another one lies: the series holds more than one volume, or files twice"));
+            refuse(
+                faults,
+                "repeated_positions",
+                format!("{doubled} slices lie where another one lies: the series holds more than one volume, or files twice"),
+            );
         } else if !gaps.is_empty() {
             let missing: usize = gaps.iter().sum();
-            refuse(faults, "missing_slices", format!("about {missing} slices are missing in {} gaps (the usual step is {median:.3} mm)", gaps.len()));
+            refuse(
+                faults,
+                "missing_slices",
+                format!("about {missing} slices are missing in {} gaps (the usual step is {median:.3} mm)", gaps.len()),
+            );
         }
         if uneven > 0 {
-            refuse(faults, "uneven_steps", format!("{uneven} of {} steps between slices differ from the usual {median:.3} mm", steps.len()));
+            refuse(
+                faults,
+                "uneven_steps",
+                format!("{uneven} of {} steps between slices differ from the usual {median:.3} mm", steps.len()),
+            );
         }
         if info.uniform {
             // the mean carries less of the decimal strings' rounding than any one step
             step_vector = travelled / steps.len() as f64;
             info.spacing_mm[2] = Some(step_vector.dot(normal));
         }
-        let straight = positions.iter().enumerate().all(|(k, p)| p.distance(positions[0] + step_vector * k as f64) < 0.1 + SAME_PLACE_MM);
+        let straight =
+            positions.iter().enumerate().all(|(k, p)| p.distance(positions[0] + step_vector * k as f64) < 0.1 + SAME_PLACE_MM);
         info.gantry_tilt_deg = travelled.cross(normal).length().atan2(travelled.dot(normal).abs()).to_degrees();
         if info.uniform && !straight {
             refuse(faults, "crooked_stack", "the slices are shifted sideways against each other, and not evenly".into());
         } else if info.gantry_tilt_deg > TILT_DEG {
             faults.push(Fault::new(
                 "gantry_tilt",
-                format!("the stack is sheared by a gantry tilt of {:.2}°; the volume keeps the shear in its geometry", info.gantry_tilt_deg),
+                format!(
+                    "the stack is sheared by a gantry tilt of {:.2}°; the volume keeps the shear in its geometry",
+                    info.gantry_tilt_deg
+                ),
             ));
         }
     }

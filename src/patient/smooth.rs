@@ -39,7 +39,12 @@ struct Grid {
 }
 
 /// Signed distance (m, negative inside) to the smoothed boundary of `label`; nothing if no voxel bears it or the organ is too large.
-pub fn smooth_distance(labels: &Volume<u8>, label: u8, world_from_lps: &DAffine3, smoothing: &Smoothing) -> Option<DistanceField> {
+pub fn smooth_distance(
+    labels: &Volume<u8>,
+    label: u8,
+    world_from_lps: &DAffine3,
+    smoothing: &Smoothing,
+) -> Option<DistanceField> {
     let [low, high] = label_bounds(labels, label)?;
     let [a, b] = [low, high].map(|corner| world_from_lps.transform_point3(corner));
     let margin = DVec3::splat(smoothing.margin_mm * 1e-3);
@@ -223,7 +228,8 @@ pub(crate) mod tests {
     /// A ball of radius `radius_mm` in voxels of 1 × 1 × 2 mm, and a world frame that only scales.
     pub fn ball(radius_mm: f64) -> (Volume<u8>, DAffine3) {
         let dims = [80, 80, 40];
-        let lps_from_voxel = DAffine3 { matrix3: glam::DMat3::from_diagonal(DVec3::new(1.0, 1.0, 2.0)), translation: DVec3::splat(-39.5) };
+        let lps_from_voxel =
+            DAffine3 { matrix3: glam::DMat3::from_diagonal(DVec3::new(1.0, 1.0, 2.0)), translation: DVec3::splat(-39.5) };
         let voxels = (0..80 * 80 * 40)
             .map(|at| {
                 let voxel = DVec3::new((at % 80) as f64, (at / 80 % 80) as f64, (at / 6400) as f64);

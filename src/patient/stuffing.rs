@@ -139,7 +139,11 @@ impl<'a> Lattice<'a> {
                 let (mut low, mut high) = (0.0, 1.0);
                 for _ in 0..BISECTIONS {
                     let middle = 0.5 * (low + high);
-                    if (self.field.sample(from.lerp(to, middle).as_vec3()) < 0.0) == inside { low = middle } else { high = middle }
+                    if (self.field.sample(from.lerp(to, middle).as_vec3()) < 0.0) == inside {
+                        low = middle
+                    } else {
+                        high = middle
+                    }
                 }
                 let share = 0.5 * (low + high);
                 self.cuts.insert(key, share);

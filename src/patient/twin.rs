@@ -146,7 +146,8 @@ impl Twin {
             ("mesh.bin".to_owned(), binary::write_mesh(&self.tets)),
             ("distance.bin".to_owned(), binary::write_distance(&self.distance)),
         ];
-        let fact = |(file, bytes): &(String, Vec<u8>)| FileFact { file: file.clone(), bytes: bytes.len() as u64, sha256: sha256(bytes) };
+        let fact =
+            |(file, bytes): &(String, Vec<u8>)| FileFact { file: file.clone(), bytes: bytes.len() as u64, sha256: sha256(bytes) };
         let ron = TwinRon {
             version: VERSION,
             name: self.name.clone(),

@@ -35,7 +35,7 @@ pub enum KinematicsFault {
     TooLong { line: usize, secs: f64 },
 }
 
-/// The metrics of `assessment` §2.2 and §2.3 that one trajectory can give, over the samples of a file with the header
+/// The metrics of [`DEFINITIONS`](super::DEFINITIONS) that one trajectory can give, over the samples of a file with the header
 /// `t_s,x_m,y_m,z_m[,qx,qy,qz,qw]`, each under its id without a hand.
 ///
 /// Speed is the forward difference of the samples as they are; with `filter` they first go through the resampling and the low-pass that

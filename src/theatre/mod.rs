@@ -1,13 +1,35 @@
-//! What is seen: room, organs, tools, screens.
+//! What is seen: the draped table, the organ, tools and board, the screen's read-outs, and pictures without a window.
+//!
+//! Everything here reads the simulation and draws it with entities of its own; nothing here writes to it, but for the hands that
+//! mouse and keyboard move ([`crate::tracking::plugin::LiveHands`]). Between ticks, what moves is interpolated.
 
-use std::path::{Path, PathBuf};
+mod board;
+mod error;
+mod follow;
+mod gpu;
+mod hud;
+mod marker;
+mod mouse;
+mod organ;
+mod pictures;
+mod play;
+mod scene;
+mod shape;
+mod tools;
 
-use crate::session::{SessionError, plugin::SessionConfig};
+pub use error::TheatreError;
+pub use hud::{HudTarget, spawn_hud_camera};
+pub use pictures::{PictureSize, take_pictures, take_pictures_of_size};
+pub use play::{desk_plugins, play, run, theatre_app};
+pub use scene::TheatreCamera;
 
-pub fn take_pictures(_: SessionConfig, _: &[(&str, &str, u64)], _: &Path) -> Result<Vec<(String, PathBuf)>, String> {
-    Err("not yet".into())
-}
+use bevy::prelude::*;
 
-pub fn play(_: SessionConfig, _: bool) -> Result<(), SessionError> {
-    Ok(())
+/// Draws whatever session runs: scenery, light, organ, tools and board. Needs a renderer, but no window.
+pub struct TheatrePlugin;
+
+impl Plugin for TheatrePlugin {
+    fn build(&self, app: &mut App) {
+        app.add_plugins((follow::plugin, scene::plugin, organ::plugin, tools::plugin, board::plugin));
+    }
 }

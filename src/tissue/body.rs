@@ -91,6 +91,7 @@ pub struct SoftBody {
     /// Diagonal blocks of the stiffness, renewed with the lattice.
     pub(super) blocks: Vec<[f32; 6]>,
     pub(super) stale: bool,
+    pub(super) blocks_are_good: bool,
     pub(super) surface: Surface,
     pub(super) pieces: Pieces,
     pub(super) anchors: Vec<Anchor>,
@@ -158,6 +159,7 @@ impl SoftBody {
             blocks: Vec::new(),
             on_cut: vec![false; nodes],
             stale: true,
+            blocks_are_good: false,
             anchors: Vec::new(),
             contact_memory: ContactMemory::default(),
             terms: Terms::default(),
@@ -204,6 +206,7 @@ impl SoftBody {
         self.stress.clear();
         self.stress.resize(self.tets.len(), 0.0);
         self.work.resize(nodes);
+        self.blocks_are_good = false;
         self.stale = true;
     }
 

@@ -8,7 +8,7 @@
 use glam::Vec3;
 
 use super::elements::{Element, Elements, Node};
-use super::lanes::dot;
+use super::lanes::{dot, widest};
 use super::material::{Mat3, clamped_weight, cofactor};
 
 /// Fine cells (five tetrahedra each) along the edge of a lattice cell.
@@ -18,7 +18,7 @@ const MOST_NODES: usize = 320;
 /// Multiplications that the factorisation may spend in one tick.
 const WORK_PER_TICK: usize = 1_500_000;
 /// Ticks from one finished factorisation to the start of the next.
-const TICKS_BETWEEN: u32 = 3;
+const TICKS_BETWEEN: u32 = 6;
 
 struct Group {
     nodes: [u32; 8],
@@ -200,15 +200,16 @@ impl Lattice {
         self.pending = None;
     }
 
-    /// Spends one tick's share on the next factor.
-    pub fn advance(&mut self, elements: &Elements, inertia: &[f32], free: &[bool]) {
+    /// Spends one tick's share on the next factor; the answer is whether a new one was begun.
+    pub fn advance(&mut self, elements: &Elements, inertia: &[f32], free: &[bool]) -> bool {
         let Some(mut profile) = self.pending.take() else {
             self.wait += 1;
-            if self.wait >= TICKS_BETWEEN {
+            let begin = self.wait >= TICKS_BETWEEN;
+            if begin {
                 self.wait = 0;
                 self.pending = Some(self.assemble(elements, inertia, free));
             }
-            return;
+            return begin;
         };
         self.factorise(&mut profile, WORK_PER_TICK);
         if profile.next_row == self.unknowns {
@@ -216,6 +217,7 @@ impl Lattice {
         } else {
             self.pending = Some(profile);
         }
+        false
     }
 
     fn assemble(&self, elements: &Elements, inertia: &[f32], free: &[bool]) -> Profile {
@@ -291,8 +293,8 @@ impl Lattice {
 
     /// Cholesky by rows inside the profile, until done or `work` multiplications are spent; a pivot that is not positive is lifted.
     fn factorise(&self, profile: &mut Profile, work: usize) {
-        let (first, start, rows) = (&self.first, &self.start, self.unknowns);
-        pulp::Arch::new().dispatch(|| {
+        widest!((profile: &'a mut Profile = profile, lattice: &'a Lattice = self, work: usize = work) -> () {
+            let (first, start, rows) = (&lattice.first, &lattice.start, lattice.unknowns);
             let mut spent = 0;
             let floor = 1e-6 * profile.largest;
             while profile.next_row < rows && spent < work {
@@ -319,8 +321,8 @@ impl Lattice {
 
     /// z += P A⁻¹ Pᵀ r over the free nodes.
     pub fn apply(&mut self, residual: &[Node], free: &[bool], z: &mut [Node]) {
-        let Self { weights, rhs, used, first, start, unknowns, .. } = self;
-        pulp::Arch::new().dispatch(|| {
+        widest!((lattice: &'a mut Lattice = self, residual: &'a [Node] = residual, free: &'a [bool] = free, z: &'a mut [Node] = z) -> () {
+            let Lattice { weights, rhs, used, first, start, unknowns, .. } = lattice;
             rhs.fill(0.0);
             for ((node, &is_free), (nodes, weight)) in residual.iter().zip(free).zip(weights.iter()) {
                 if is_free {

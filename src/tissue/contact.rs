@@ -1,11 +1,12 @@
 //! Tool shafts and jaws, and the table, against the tissue's boundary.
 //!
-//! A tool is a few capsules. A boundary face and a capsule that come near make one contact: closest points of segment and triangle, frozen for
-//! one Newton step (normal, weights, point), renewed for the next. Contacts are one-sided by memory: a face pushes a capsule out through the
+//! A tool is a few capsules. Where a capsule comes near the boundary, each corner near it and the nearest point of each face make a contact: how far
+//! that point must move against the surface's normal to leave the capsule, frozen for one Newton step (normal, weights, depth), renewed for
+//! the next. Corners count by themselves, because the nearest point of an edge that lies along a shaft jumps from end to end. Contacts are one-sided by memory: a face pushes a capsule out through the
 //! side on which the capsule was when the tick began, so a tool that jumps past the surface within a tick is still outside, and a tool behind a thin
 //! sheet is not pulled through it. Past [`DEEPEST_M`] the tool has gone through and the contact is let go.
 //!
-//! Limits: one contact point for each face and capsule; tissue does not touch itself.
+//! Limits: tissue moves out of the way along its own normal; tissue does not touch itself.
 
 use glam::Vec3;
 
@@ -19,9 +20,6 @@ const DEEPEST_M: f32 = 0.03;
 
 /// How far a tip that pokes straight through a face is looked for behind it, m.
 const POKE_M: f32 = 0.015;
-
-/// Weight of a face's normal in the direction of a contact on its edge, against 1 for the direction to the tool's axis.
-const FACE_SHARE: f32 = 1.0;
 
 /// A segment with a radius, in the world, now and one tick ago. Metres.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -142,31 +140,47 @@ impl Contacts {
         terms.contacts.clear();
         let settings = &body.settings;
         let at = |v: u32| body.positions[v as usize] + vec3(moved[v as usize]);
-        for pair in &self.pairs {
-            let face = body.surface.faces[pair.face as usize];
-            let tool = &tools[usize::from(pair.tool)];
-            let capsule = &tool.capsules[usize::from(pair.capsule)];
-            let corners = face.map(at);
-            let keep = capsule.radius_m + settings.contact_margin_m;
-            let Some(touch) = touch(capsule, corners, keep) else { continue };
-            let owner = body.surface.owners[pair.face as usize] as usize;
-            let young = body.materials[usize::from(body.tet_material[owner])].young_pa;
-            let area = 0.5 * (corners[1] - corners[0]).cross(corners[2] - corners[0]).length();
-            let stiffness = settings.contact_stiffness * young * area.sqrt();
-            let motion = capsule.from.lerp(capsule.to, touch.along) - capsule.previous_from.lerp(capsule.previous_to, touch.along);
-            let start: Vec3 = (0..3).map(|k| (body.positions[face[k] as usize] - touch.point) * touch.weights[k]).sum();
-            let depth = keep - touch.gap;
-            if std::env::var("DBG").is_ok() && depth > 0.003 { eprintln!("   DEEP {depth} corners {corners:?} w {:?} n {} along {} gap {} point {}", touch.weights, touch.normal, touch.along, touch.gap, touch.point); }
+        let mut corners_near: Vec<(u16, u16, u32, Vec3, f32)> = Vec::with_capacity(3 * self.pairs.len());
+        let mut add = |tool: u16, capsule: u16, nodes: [u32; 3], weights: [f32; 3], touch: Touch, stiffness: f32| {
+            let tool = &tools[usize::from(tool)];
+            let capsule = &tool.capsules[usize::from(capsule)];
+            let moved_here: Vec3 = (0..3).map(|k| vec3(moved[nodes[k] as usize]) * weights[k]).sum();
+            let now = capsule.from.lerp(capsule.to, touch.along);
             terms.contacts.push(Contact {
-                nodes: face,
-                weights: touch.weights,
+                nodes,
+                weights,
                 normal: touch.normal,
-                depth_at_start: keep + touch.normal.dot(start),
+                depth_at_start: touch.depth - touch.normal.dot(moved_here),
                 stiffness,
-                friction: tool.friction * stiffness * depth.max(0.0),
-                obstacle_motion: motion,
+                friction: tool.friction * stiffness * touch.depth.max(0.0),
+                obstacle_motion: now - capsule.previous_from.lerp(capsule.previous_to, touch.along),
                 tool: Some(tool.tool),
             });
+        };
+        for pair in &self.pairs {
+            let face = body.surface.faces[pair.face as usize];
+            let capsule = &tools[usize::from(pair.tool)].capsules[usize::from(pair.capsule)];
+            let corners = face.map(at);
+            let owner = body.surface.owners[pair.face as usize] as usize;
+            let young = body.materials[usize::from(body.tet_material[owner])].young_pa;
+            let area = (corners[1] - corners[0]).cross(corners[2] - corners[0]);
+            for node in face {
+                corners_near.push((pair.tool, pair.capsule, node, area, young));
+            }
+            if let Some((touch, weights)) = touch_face(capsule, corners, capsule.radius_m + settings.contact_margin_m) {
+                let stiffness = settings.contact_stiffness * young * (0.5 * area.length()).sqrt();
+                add(pair.tool, pair.capsule, face, weights, touch, stiffness);
+            }
+        }
+        corners_near.sort_by_key(|&(tool, capsule, node, _, _)| (tool, capsule, node));
+        for faces in corners_near.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
+            let (tool, index, node, _, young) = faces[0];
+            let capsule = &tools[usize::from(tool)].capsules[usize::from(index)];
+            let normal = faces.iter().map(|f| f.3).sum::<Vec3>().normalize_or_zero();
+            if let Some(touch) = touch_point(capsule, at(node), normal, capsule.radius_m + settings.contact_margin_m) {
+                let stiffness = settings.contact_stiffness * young * body.mean_edge_m;
+                add(tool, index, [node; 3], [1.0, 0.0, 0.0], touch, stiffness);
+            }
         }
         let Some(floor) = settings.floor_y_m else { return };
         let young = body.materials.iter().map(|m| m.young_pa).fold(0.0, f32::max);
@@ -197,7 +211,7 @@ impl Contacts {
             let tool = &tools[usize::from(pair.tool)];
             let capsule = &tool.capsules[usize::from(pair.capsule)];
             let keep = capsule.radius_m + 2.0 * body.settings.contact_margin_m;
-            if touch(capsule, face.map(|v| body.positions[v as usize]), keep).is_some() {
+            if touches(capsule, face.map(|v| body.positions[v as usize]), keep) {
                 touching.push((tool.tool, pair.capsule as u8, sorted(face)));
             }
         }
@@ -220,49 +234,50 @@ fn was_outside(capsule: &Capsule, corners: [Vec3; 3]) -> bool {
 }
 
 struct Touch {
+    /// The surface's, outwards.
     normal: Vec3,
-    weights: [f32; 3],
-    /// On the capsule's axis.
-    point: Vec3,
     /// Where along the axis, 0 at `from`.
     along: f32,
-    /// Signed distance from face to axis, m.
-    gap: f32,
+    /// How far the point must move against the normal to leave the capsule, m.
+    depth: f32,
 }
 
-/// The contact of a capsule that came from outside with a face, where the gap is below `keep`.
-fn touch(capsule: &Capsule, corners: [Vec3; 3], keep: f32) -> Option<Touch> {
-    let outward = (corners[1] - corners[0]).cross(corners[2] - corners[0]).normalize_or_zero();
-    let closest = closest_points(capsule.from, capsule.to, corners);
-    let Closest { weights, along, .. } = closest;
-    if closest.crossing {
-        // The axis pierces the face. Of the part behind it, what is near the crossing has to come out: a tip that pokes straight in, all of it; a shaft
-        // that grazes a sloping face, only as much as its own thickness, for its far end lies behind the plane and not behind the face.
-        let (axis, ends) = (capsule.to - capsule.from, [capsule.from, capsule.to]);
+/// A point of the surface under the axis's point at `along`: the circle of radius `keep` around the axis, looked at along the normal.
+fn under_axis(capsule: &Capsule, along: f32, point: Vec3, normal: Vec3, keep: f32) -> Option<Touch> {
+    let apart = capsule.from.lerp(capsule.to, along) - point;
+    let height = apart.dot(normal);
+    let aside = (apart - normal * height).length_squared();
+    let depth = (keep * keep - aside).max(0.0).sqrt() - height;
+    (aside < keep * keep && depth > 0.0 && height > -DEEPEST_M).then_some(Touch { normal, along, depth })
+}
+
+/// The contact of a capsule that came from outside with a corner of the surface.
+fn touch_point(capsule: &Capsule, point: Vec3, normal: Vec3, keep: f32) -> Option<Touch> {
+    let (along, _) = closest_on_segments(capsule.from, capsule.to, point, point);
+    under_axis(capsule, along, point, normal, keep)
+}
+
+/// The contact of a capsule that came from outside with a face, and where on the face.
+fn touch_face(capsule: &Capsule, corners: [Vec3; 3], keep: f32) -> Option<(Touch, [f32; 3])> {
+    let normal = (corners[1] - corners[0]).cross(corners[2] - corners[0]).normalize_or_zero();
+    let Closest { weights, along, crossing, on_triangle, .. } = closest_points(capsule.from, capsule.to, corners);
+    if crossing {
+        // A tip that pokes straight in has to come out whole; a shaft that grazes a sloping face only by its thickness, for its far end lies
+        // behind the plane and not behind the face.
+        let axis = capsule.to - capsule.from;
         let length = axis.length().max(1e-9);
-        let slope = axis.dot(outward) / length;
-        let (end, toward) = if slope < 0.0 { (1.0, 1.0) } else { (0.0, -1.0) };
+        let slope = axis.dot(normal) / length;
+        let behind = if slope < 0.0 { 1.0 - along } else { along } * length;
         let square = slope * slope;
-        let reach = (keep + POKE_M * square * square).min((end - along).abs() * length);
-        let along = along + toward * reach / length;
-        let point = ends[0].lerp(ends[1], along);
-        let gap = (point - closest.on_triangle).dot(outward);
-        return Some(Touch { normal: outward, weights, point, along, gap });
+        let depth = keep + (POKE_M * square * square).min(behind) * slope.abs();
+        return Some((Touch { normal, along, depth }, weights));
     }
-    let apart = closest.on_segment - closest.on_triangle;
-    let distance = apart.length();
-    let height = apart.dot(outward);
-    if height >= 0.0 {
-        // On an edge the way out turns quickly as the tissue slides round the tool, faster than a coarse mesh can follow without chatter: it is
-        // drawn towards the face's own normal.
-        let direct = if distance > 1e-9 { apart / distance } else { outward };
-        let normal = (direct + outward * FACE_SHARE).normalize_or(outward);
-        return (distance < keep).then_some(Touch { normal, weights, point: closest.on_segment, along, gap: distance });
-    }
-    // behind the face: only straight below it, where its own normal is the way out
-    let aside = (distance * distance - height * height).max(0.0).sqrt();
-    let below = aside < 0.5 * keep && height > -DEEPEST_M;
-    below.then_some(Touch { normal: outward, weights, point: closest.on_segment, along, gap: height })
+    under_axis(capsule, along, on_triangle, normal, keep).map(|touch| (touch, weights))
+}
+
+fn touches(capsule: &Capsule, corners: [Vec3; 3], keep: f32) -> bool {
+    let normal = (corners[1] - corners[0]).cross(corners[2] - corners[0]).normalize_or_zero();
+    touch_face(capsule, corners, keep).is_some() || corners.into_iter().any(|corner| touch_point(capsule, corner, normal, keep).is_some())
 }
 
 /// Closest points of a segment and a triangle.
@@ -389,8 +404,8 @@ mod tests {
         let face = [Vec3::ZERO, Vec3::X, Vec3::Y];
         let inside = Vec3::new(0.2, 0.2, -0.01);
         let capsule = Capsule::still(inside, inside, 0.002);
-        let touch = touch(&capsule, face, 0.0025).expect("it is in reach");
-        assert!((touch.normal - Vec3::Z).length() < 1e-6 && (touch.gap + 0.01).abs() < 1e-6);
+        let (touch, _) = touch_face(&capsule, face, 0.0025).expect("it is in reach");
+        assert!((touch.normal - Vec3::Z).length() < 1e-6 && (touch.depth - 0.0125).abs() < 1e-6);
         assert!(!was_outside(&capsule, face));
     }
 }

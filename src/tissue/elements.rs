@@ -7,7 +7,7 @@
 use glam::{DMat3, Vec3};
 use rayon::prelude::*;
 
-use super::lanes::{Lanes, WIDTH};
+use super::lanes::{Lanes, WIDTH, widest};
 use super::material::{Deformation, Mat3, clamped_weight, cofactor, stress_change, von_mises};
 
 /// A vector per node, padded to four numbers.
@@ -68,7 +68,7 @@ struct Chunk {
     input: Box<[Node; LOCAL]>,
     output: Box<[Node; LOCAL]>,
     /// Upper triangles of the diagonal blocks: xx, xy, xz, yy, yz, zz.
-    diagonal: Vec<[f32; 6]>,
+    diagonal: Box<[[f32; 6]; LOCAL]>,
     energy: f64,
 }
 
@@ -128,7 +128,7 @@ impl Elements {
             chunks.push(Chunk {
                 evaluated: vec![rest_state; batches.len()],
                 tets: members.to_vec(),
-                diagonal: Vec::new(),
+                diagonal: Box::new([[0.0; 6]; LOCAL]),
                 nodes: own,
                 batches,
                 input: Box::new([[0.0; 4]; LOCAL]),
@@ -144,7 +144,7 @@ impl Elements {
     pub fn evaluate(&mut self, u: &[Node], gradient: &mut [Node]) -> f64 {
         self.for_each(|chunk| {
             chunk.fetch(u);
-            pulp::Arch::new().dispatch(|| chunk.evaluate());
+            widest!((chunk: &'a mut Chunk = chunk) -> () { chunk.evaluate() });
         });
         self.collect(gradient);
         self.chunks.iter().map(|chunk| chunk.energy).sum()
@@ -154,16 +154,16 @@ impl Elements {
     pub fn product(&mut self, p: &[Node], out: &mut [Node]) {
         self.for_each(|chunk| {
             chunk.fetch(p);
-            pulp::Arch::new().dispatch(|| chunk.product());
+            widest!((chunk: &'a mut Chunk = chunk) -> () { chunk.product() });
         });
         self.collect(out);
     }
 
     /// Adds the 3 × 3 diagonal blocks of the stiffness at the last evaluated state; their cofactor term vanishes, so they are positive.
     pub fn diagonal(&mut self, out: &mut [[f32; 6]]) {
-        self.for_each(|chunk| pulp::Arch::new().dispatch(|| chunk.diagonal()));
+        self.for_each(|chunk| widest!((chunk: &'a mut Chunk = chunk) -> () { chunk.diagonal() }));
         for chunk in &self.chunks {
-            for (&node, block) in chunk.nodes.iter().zip(&chunk.diagonal) {
+            for (&node, block) in chunk.nodes.iter().zip(chunk.diagonal.iter()) {
                 for k in 0..6 {
                     out[node as usize][k] += block[k];
                 }
@@ -183,7 +183,7 @@ impl Elements {
     /// Von Mises stress of every element at the last evaluated state, Pa, given its rest volume.
     pub fn von_mises(&mut self, rest: &[Element], out: &mut [f32]) {
         for chunk in &self.chunks {
-            pulp::Arch::new().dispatch(|| chunk.von_mises(rest, out));
+            widest!((chunk: &'a Chunk = chunk, rest: &'a [Element] = rest, out: &'a mut [f32] = out) -> () { chunk.von_mises(rest, out) });
         }
     }
 
@@ -254,8 +254,7 @@ impl Chunk {
 
     #[inline(always)]
     fn diagonal(&mut self) {
-        self.diagonal.clear();
-        self.diagonal.resize(LOCAL, [0.0; 6]);
+        self.diagonal[..self.nodes.len()].fill([0.0; 6]);
         for (batch, state) in self.batches.iter().zip(&self.evaluated) {
             let c = cofactor(&state.f);
             let g = &batch.gradients;
@@ -273,7 +272,7 @@ impl Chunk {
                     bulk[2] * across[2] + shear,
                 ];
                 for lane in 0..WIDTH {
-                    let sum = &mut self.diagonal[batch.corners[corner][lane] as usize];
+                    let sum = &mut self.diagonal[batch.corners[corner][lane] as usize & (LOCAL - 1)];
                     for k in 0..6 {
                         sum[k] += block[k].0[lane];
                     }

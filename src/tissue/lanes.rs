@@ -116,6 +116,27 @@ impl Real for Lanes {
     }
 }
 
+/// Runs a block compiled for the widest registers that the machine turns out to have. Its inputs are listed with their types, for lifetime `'a`,
+/// because a closure would be compiled for the narrowest machine and only called from the wide code.
+macro_rules! widest {
+    (($($name:ident: $type:ty = $value:expr),+ $(,)?) -> $output:ty $body:block) => {{
+        struct Kernel<'a> {
+            $($name: $type,)+
+            lifetime: std::marker::PhantomData<&'a ()>,
+        }
+        impl<'a> pulp::WithSimd for Kernel<'a> {
+            type Output = $output;
+            #[inline(always)]
+            fn with_simd<S: pulp::Simd>(self, _: S) -> $output {
+                let Self { $($name,)+ .. } = self;
+                $body
+            }
+        }
+        pulp::Arch::new().dispatch(Kernel { $($name: $value,)+ lifetime: std::marker::PhantomData })
+    }};
+}
+pub(super) use widest;
+
 /// Dot product of two slices in eight running sums, added in a fixed order.
 #[inline(always)]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {

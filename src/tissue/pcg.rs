@@ -3,6 +3,7 @@
 //! Sums run in double precision over fixed blocks of nodes, so that an outcome does not depend on threads or processor.
 
 use super::elements::Node;
+use super::lanes::widest;
 
 /// A symmetric operator and its preconditioner; both leave held nodes at zero.
 pub trait System {
@@ -63,8 +64,8 @@ impl Workspace {
             }
             let beta = (next / rz) as f32;
             rz = next;
-            pulp::Arch::new().dispatch(|| {
-                for (p, z) in self.p.iter_mut().zip(&self.z) {
+            widest!((p: &'a mut [Node] = &mut self.p, z: &'a [Node] = &self.z, beta: f32 = beta) -> () {
+                for (p, z) in p.iter_mut().zip(z) {
                     for k in 0..4 {
                         p[k] = z[k] + beta * p[k];
                     }
@@ -77,7 +78,7 @@ impl Workspace {
 
 /// a·b in double precision, four running sums.
 pub fn dot(a: &[Node], b: &[Node]) -> f64 {
-    pulp::Arch::new().dispatch(|| {
+    widest!((a: &'a [Node] = a, b: &'a [Node] = b) -> f64 {
         let mut sums = [0.0f64; 4];
         for (x, y) in a.iter().zip(b) {
             for k in 0..4 {
@@ -90,7 +91,7 @@ pub fn dot(a: &[Node], b: &[Node]) -> f64 {
 
 /// a += factor b.
 pub fn update(a: &mut [Node], factor: f32, b: &[Node]) {
-    pulp::Arch::new().dispatch(|| {
+    widest!((a: &'a mut [Node] = a, factor: f32 = factor, b: &'a [Node] = b) -> () {
         for (x, y) in a.iter_mut().zip(b) {
             for k in 0..4 {
                 x[k] += factor * y[k];

@@ -38,13 +38,13 @@ impl Skill {
 
     pub const NOVICE: Self = Self {
         name: "novice",
-        speed_m_per_s: 0.05,
-        tremor_m: 0.0008,
-        detour_chance: 0.5,
+        speed_m_per_s: 0.06,
+        tremor_m: 0.0006,
+        detour_chance: 0.4,
         detour_m: 0.02,
-        pause_chance: 0.35,
-        pause_secs: 0.6,
-        drop_chance: 0.12,
+        pause_chance: 0.25,
+        pause_secs: 0.5,
+        drop_chance: 0.06,
         extra_pull_m: 0.012,
         aim_m: 0.0015,
     };
