@@ -74,8 +74,7 @@ struct Drive {
 /// [`SimulateError`]: the file, a number in it, or a step that could not be solved.
 pub fn simulate(case: &Path) -> Result<serde_json::Value, SimulateError> {
     let text = std::fs::read(case).map_err(|source| SimulateError::Read { path: case.into(), source })?;
-    let parsed: Case =
-        serde_json::from_slice(&text).map_err(|source| SimulateError::Parse { path: case.into(), source })?;
+    let parsed: Case = serde_json::from_slice(&text).map_err(|source| SimulateError::Parse { path: case.into(), source })?;
     drop(text);
     let threads = parsed.threads.unwrap_or(1).max(1);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -117,12 +116,8 @@ fn run(case: Case, threads: usize) -> Result<serde_json::Value, SimulateError> {
             .zip(start)
             .map(|(drive, from)| (drive.vertex, from + Vec3::from(drive.velocity_m_s) * (frame as f32 * case.dt_s)))
             .collect();
-        let loads = Loads {
-            gravity: case.gravity_m_s2.into(),
-            mass_damping_per_s: case.mass_damping_per_s,
-            tools: &[],
-            driven: &driven,
-        };
+        let loads =
+            Loads { gravity: case.gravity_m_s2.into(), mass_damping_per_s: case.mass_damping_per_s, tools: &[], driven: &driven };
         let before = Instant::now();
         let report = body.step(&loads, case.dt_s);
         frame_ms.push(before.elapsed().as_secs_f64() * 1e3);

@@ -57,7 +57,7 @@ impl Shape {
             for column in 0..columns {
                 let [a, b] = [column, (column + 1) % columns].map(|c| (row * columns + c) as u32);
                 let n = columns as u32;
-                shape.triangles.extend([[a, b, b + n], [a, b + n, a + n]]);
+                shape.triangles.extend([[a, b + n, b], [a, a + n, b + n]]);
             }
         }
         shape

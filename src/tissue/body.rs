@@ -37,7 +37,9 @@ pub enum BodyError {
     Flat { tet: usize },
     #[error("the body has no materials")]
     NoMaterials,
-    #[error("material {index} (`{name}`) is unsound: Young's modulus, density and stress limit must be positive, and -1 < ν < 0.5")]
+    #[error(
+        "material {index} (`{name}`) is unsound: Young's modulus, density and stress limit must be positive, and -1 < ν < 0.5"
+    )]
     Material { index: usize, name: String },
     #[error("there are {given} material numbers for {tets} tetrahedra")]
     MaterialCount { given: usize, tets: usize },
@@ -381,7 +383,10 @@ mod tests {
             SoftBody::new(bad).err()
         };
         assert!(SoftBody::new(spec()).is_ok());
-        assert!(matches!(refuse(|s| s.mesh.tets[0] = [0, 2, 1, 3]), Some(BodyError::Mesh(MeshError::NotPositive { tet: 0, .. }))));
+        assert!(matches!(
+            refuse(|s| s.mesh.tets[0] = [0, 2, 1, 3]),
+            Some(BodyError::Mesh(MeshError::NotPositive { tet: 0, .. }))
+        ));
         assert!(matches!(refuse(|s| s.materials[0].poisson = 0.5), Some(BodyError::Material { index: 0, .. })));
         assert!(matches!(refuse(|s| s.materials[0].young_pa = f32::NAN), Some(BodyError::Material { index: 0, .. })));
         assert!(matches!(refuse(|s| s.materials.clear()), Some(BodyError::NoMaterials)));

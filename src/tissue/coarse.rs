@@ -113,9 +113,8 @@ impl Lattice {
             .iter()
             .enumerate()
             .map(|(node, &(base, fraction))| {
-                let weight = |b: usize| {
-                    (0..3).map(|k| if b >> k & 1 == 1 { fraction[k] } else { 1.0 - fraction[k] }).product::<f32>()
-                };
+                let weight =
+                    |b: usize| (0..3).map(|k| if b >> k & 1 == 1 { fraction[k] } else { 1.0 - fraction[k] }).product::<f32>();
                 (std::array::from_fn(|b| number(corner(base, b, piece_of_node[node]))), std::array::from_fn(weight))
             })
             .collect();
@@ -129,7 +128,8 @@ impl Lattice {
             let slope = |b: usize, axis: usize| {
                 let sign = if b >> axis & 1 == 1 { 1.0 } else { -1.0 };
                 let others = (0..3).filter(|&k| k != axis);
-                sign / steps[axis] * others.map(|k| if b >> k & 1 == 1 { fraction[k] } else { 1.0 - fraction[k] }).product::<f32>()
+                sign / steps[axis]
+                    * others.map(|k| if b >> k & 1 == 1 { fraction[k] } else { 1.0 - fraction[k] }).product::<f32>()
             };
             members.iter().for_each(|&(_, tet)| group_of_tet[tet as usize] = groups.len() as u32);
             groups.push(Group {

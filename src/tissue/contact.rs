@@ -53,7 +53,9 @@ impl ToolShape {
     /// Whether every number in it is finite.
     pub fn is_sound(&self) -> bool {
         let finite = |c: &Capsule| {
-            [c.from, c.to, c.previous_from, c.previous_to].iter().all(|p| p.is_finite()) && c.radius_m.is_finite() && c.radius_m >= 0.0
+            [c.from, c.to, c.previous_from, c.previous_to].iter().all(|p| p.is_finite())
+                && c.radius_m.is_finite()
+                && c.radius_m >= 0.0
         };
         self.pose.is_sound() && self.friction.is_finite() && self.capsules.iter().all(finite)
     }
@@ -97,7 +99,10 @@ impl Contacts {
         let mut boxes = Vec::new();
         for (tool, shape) in tools.iter().enumerate() {
             for (index, c) in shape.capsules.iter().enumerate() {
-                let (low, high) = (c.from.min(c.to).min(c.previous_from).min(c.previous_to), c.from.max(c.to).max(c.previous_from).max(c.previous_to));
+                let (low, high) = (
+                    c.from.min(c.to).min(c.previous_from).min(c.previous_to),
+                    c.from.max(c.to).max(c.previous_from).max(c.previous_to),
+                );
                 let around = c.radius_m + reach;
                 boxes.push((tool as u16, index as u16, low - around, high + around));
             }
@@ -109,8 +114,7 @@ impl Contacts {
         };
         for (index, face) in body.surface.faces.iter().enumerate() {
             let corners = face.map(|v| body.positions[v as usize]);
-            let (low, high) =
-                (corners[0].min(corners[1]).min(corners[2]), corners[0].max(corners[1]).max(corners[2]));
+            let (low, high) = (corners[0].min(corners[1]).min(corners[2]), corners[0].max(corners[1]).max(corners[2]));
             for &(tool, capsule, box_low, box_high) in &boxes {
                 if low.cmpgt(box_high).any() || high.cmplt(box_low).any() {
                     continue;
@@ -277,7 +281,8 @@ fn touch_face(capsule: &Capsule, corners: [Vec3; 3], keep: f32) -> Option<(Touch
 
 fn touches(capsule: &Capsule, corners: [Vec3; 3], keep: f32) -> bool {
     let normal = (corners[1] - corners[0]).cross(corners[2] - corners[0]).normalize_or_zero();
-    touch_face(capsule, corners, keep).is_some() || corners.into_iter().any(|corner| touch_point(capsule, corner, normal, keep).is_some())
+    touch_face(capsule, corners, keep).is_some()
+        || corners.into_iter().any(|corner| touch_point(capsule, corner, normal, keep).is_some())
 }
 
 /// Closest points of a segment and a triangle.

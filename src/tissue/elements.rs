@@ -107,8 +107,7 @@ impl Elements {
             let mut batches = Vec::with_capacity(members.len().div_ceil(WIDTH));
             for group in members.chunks(WIDTH) {
                 let zero = [[Lanes::ZERO; 3]; 3];
-                let mut batch =
-                    Batch { corners: [[spare; WIDTH]; 4], gradients: zero, mu: Lanes::ZERO, lambda_mu: Lanes::ZERO };
+                let mut batch = Batch { corners: [[spare; WIDTH]; 4], gradients: zero, mu: Lanes::ZERO, lambda_mu: Lanes::ZERO };
                 for (lane, &tet) in group.iter().enumerate() {
                     let (element, (mu, lambda_mu)) = (&rest[tet as usize], moduli(tet as usize));
                     for corner in 0..4 {

@@ -109,7 +109,8 @@ mod tests {
     impl System for Chain {
         fn product(&mut self, p: &[Node], out: &mut [Node]) {
             for i in 0..p.len() {
-                let (before, after) = (if i > 0 { p[i - 1][0] } else { 0.0 }, if i + 1 < p.len() { p[i + 1][0] } else { p[i][0] });
+                let (before, after) =
+                    (if i > 0 { p[i - 1][0] } else { 0.0 }, if i + 1 < p.len() { p[i + 1][0] } else { p[i][0] });
                 out[i] = [2.0 * p[i][0] - before - after, 0.0, 0.0, 0.0];
             }
         }

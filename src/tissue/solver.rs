@@ -204,7 +204,14 @@ fn invert([xx, xy, xz, yy, yz, zz]: [f32; 6]) -> Option<[f32; 6]> {
     let inverse = 1.0 / determinant;
     let sound = determinant > 0.0 && inverse.is_finite();
     sound.then(|| {
-        [a * inverse, b * inverse, c * inverse, (xx * zz - xz * xz) * inverse, (xy * xz - xx * yz) * inverse, (xx * yy - xy * xy) * inverse]
+        [
+            a * inverse,
+            b * inverse,
+            c * inverse,
+            (xx * zz - xz * xz) * inverse,
+            (xy * xz - xx * yz) * inverse,
+            (xx * yy - xy * xy) * inverse,
+        ]
     })
 }
 
