@@ -222,22 +222,28 @@ mod tools {
         last
     }
 
-    /// The pinned bottom carries what the tool presses: the gradient there, summed, is the support's reaction. Tolerance: the residual of an inexact
-    /// Newton step (2 % in the preconditioned norm) after the press has come to rest.
+    /// The pinned bottom carries what the tool presses: the gradient there, summed, is the support's reaction. Tolerance: the residual of the inexact
+    /// Newton steps once the press has come to rest. (A shaft laid along a row of coarse elements balances to some 4 % only.)
     #[test]
     fn a_pressed_tool_feels_what_the_support_carries() {
         let mut body = pad();
-        let down = (0..90).map(|k| 0.055 - 0.007 * k as f32 / 89.0);
-        let report = press(&mut body, down.chain(std::iter::repeat_n(0.048, 90)), 0.3);
-        let felt = report.tool_forces[0].contact_n;
-        assert!(report.contacts > 0 && felt.y > 0.05, "{felt}");
-        let driven: Vec<(u32, Vec3)> = body.pinned().iter().map(|&v| (v, body.positions()[v as usize])).collect();
-        let tools = bar(0.048, 0.048, 0.3);
-        let loads = Loads { tools: &tools, driven: &driven, mass_damping_per_s: 5.0, ..Loads::default() };
-        let report = body.step(&loads, DT).expect("a solved tick");
-        let support: Vec3 = report.driven_forces.iter().sum();
-        let felt = report.tool_forces[0].contact_n;
-        assert!((support - felt).length() < 0.03 * felt.length(), "support {support} felt {felt}");
+        let held: Vec<(u32, Vec3)> = body.pinned().iter().map(|&v| (v, body.positions()[v as usize])).collect();
+        let shaft = |y: f32| (Vec3::new(0.053, y, 0.047), Vec3::new(0.13, y + 0.1, 0.07));
+        let mut previous = 0.056;
+        let (mut felt, mut support) = (Vec3::ZERO, Vec3::ZERO);
+        for tick in 0..180 {
+            let height = 0.056 - 0.009 * (tick.min(90) as f32 / 90.0);
+            let ((from, to), (previous_from, previous_to)) = (shaft(height), shaft(previous));
+            previous = height;
+            let capsules = vec![Capsule { from, to, previous_from, previous_to, radius_m: 0.0025 }];
+            let tools = [ToolShape { tool: 1, pose: Pose::IDENTITY, capsules, friction: 0.3 }];
+            let loads = Loads { tools: &tools, driven: &held, mass_damping_per_s: 5.0, ..Loads::default() };
+            let report = body.step(&loads, DT).expect("a solved tick");
+            felt = report.tool_forces[0].contact_n;
+            support = report.driven_forces.iter().sum();
+        }
+        assert!(felt.y > 0.05, "{felt}");
+        assert!((support - felt).length() < 0.02 * felt.length(), "support {support} felt {felt}");
     }
 
     /// The tool's axis stays outside: at rest the tissue gives way to it by all but a few per cent of what it was pushed in.

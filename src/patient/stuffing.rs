@@ -298,7 +298,7 @@ impl Filler<'_> {
         if (first - second).abs() > 1e-9 * first { first < second } else { a.min(b) < c.min(d) }
     }
 
-    /// Three tetrahedra for the prism a, b; `diagonals[i]` tells whether side i is split from a[i] to b[i + 1]. Not all three may agree.
+    /// Three tetrahedra for the prism a, b; `diagonals[i]` tells whether side i is split from `a[i]` to `b[i + 1]`. Not all three may agree.
     fn prism(&mut self, a: [u32; 3], b: [u32; 3], diagonals: [bool; 3]) {
         // two diagonals meet at a[i] where one side leans to it and the next one away
         let Some(i) = (0..3).find(|&i| diagonals[i] && !diagonals[(i + 2) % 3]) else { return };

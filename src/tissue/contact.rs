@@ -171,7 +171,8 @@ impl Contacts {
             for node in face {
                 corners_near.push((pair.tool, pair.capsule, node, area, young));
             }
-            if let Some((touch, weights)) = touch_face(capsule, corners, capsule.radius_m + settings.contact_margin_m) {
+            let keep = capsule.radius_m + settings.contact_margin_m;
+            if let Some((touch, weights)) = touch_face(capsule, corners, keep) {
                 let stiffness = settings.contact_stiffness * young * (0.5 * area.length()).sqrt();
                 add(pair.tool, pair.capsule, face, weights, touch, stiffness);
             }
@@ -252,7 +253,8 @@ fn under_axis(capsule: &Capsule, along: f32, point: Vec3, normal: Vec3, keep: f3
     let height = apart.dot(normal);
     let aside = (apart - normal * height).length_squared();
     let depth = (keep * keep - aside).max(0.0).sqrt() - height;
-    (aside < keep * keep && depth > 0.0 && height > -DEEPEST_M).then_some(Touch { normal, along, depth })
+    // one that does not press yet is kept, or the solve would not see it coming and let the point spring through
+    (aside < keep * keep && depth > -keep && height > -DEEPEST_M).then_some(Touch { normal, along, depth })
 }
 
 /// The contact of a capsule that came from outside with a corner of the surface.

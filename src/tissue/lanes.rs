@@ -3,6 +3,8 @@
 //! The width is fixed and every operation is an IEEE addition, multiplication, division or square root on its own lane, never fused,
 //! so an outcome does not depend on the processor. [`Real`] lets a formula be written once and run on one number (tests) or on eight.
 
+#![expect(clippy::needless_range_loop, reason = "an index here names a lane, a corner or an axis of several arrays at once")]
+
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// Elements a batch holds.

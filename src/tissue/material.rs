@@ -11,6 +11,8 @@
 //!
 //! Limits: isotropic, no viscosity, and linear tetrahedra lock as ν nears 0.5.
 
+#![expect(clippy::needless_range_loop, reason = "an index here names a lane, a corner or an axis of several arrays at once")]
+
 use super::lanes::Real;
 
 /// Rows of a 3 × 3 matrix.

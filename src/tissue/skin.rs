@@ -4,6 +4,8 @@
 //! point is bound to the tetrahedron behind it by barycentric weights, extrapolated where it lies outside. Points where a cut meets the capsule
 //! share one binding, so there is no gap, but are two vertices, so the edge is shaded hard.
 
+#![expect(clippy::needless_range_loop, reason = "an index here names a lane, a corner or an axis of several arrays at once")]
+
 use std::collections::HashMap;
 
 use glam::Vec3;

@@ -203,16 +203,14 @@ fn invert([xx, xy, xz, yy, yz, zz]: [f32; 6]) -> Option<[f32; 6]> {
     let determinant = xx * a + xy * b + xz * c;
     let inverse = 1.0 / determinant;
     let sound = determinant > 0.0 && inverse.is_finite();
-    sound.then(|| {
-        [
-            a * inverse,
-            b * inverse,
-            c * inverse,
-            (xx * zz - xz * xz) * inverse,
-            (xy * xz - xx * yz) * inverse,
-            (xx * yy - xy * xy) * inverse,
-        ]
-    })
+    sound.then_some([
+        a * inverse,
+        b * inverse,
+        c * inverse,
+        (xx * zz - xz * xz) * inverse,
+        (xy * xz - xx * yz) * inverse,
+        (xx * yy - xy * xy) * inverse,
+    ])
 }
 
 /// The state of one tick's minimisation.

@@ -39,10 +39,12 @@ enum Doing {
     Waiting { left: f32 },
 }
 
+/// Movements shorter than this go straight, m.
+const DETOUR_FROM_M: f32 = 0.04;
+
 /// A hand with its own queue of movements.
 #[derive(Debug, Clone)]
 pub struct Hand {
-    pub side: Side,
     trocar: Vec3,
     tip: Vec3,
     jaw: Vec3,
@@ -56,7 +58,6 @@ pub struct Hand {
 impl Hand {
     pub fn new(side: Side, trocar: Vec3, tip: Vec3, seed: u64) -> Self {
         Self {
-            side,
             trocar,
             tip,
             jaw: Vec3::Y,
@@ -138,9 +139,9 @@ impl Hand {
                 };
                 let from = self.tip;
                 let mut via = (from + to) * 0.5;
-                if self.chance.happens(skill.detour_chance) {
-                    let off = Vec3::new(self.chance.sign(), self.chance.unit(), self.chance.sign());
-                    via += off * skill.detour_m.min(0.6 * (to - from).length());
+                // over a short way nobody loses the way
+                if (to - from).length() > DETOUR_FROM_M && self.chance.happens(skill.detour_chance) {
+                    via += Vec3::new(self.chance.sign(), self.chance.unit(), self.chance.sign()) * skill.detour_m;
                 }
                 let distance = (via - from).length() + (to - via).length();
                 let duration = (distance / (skill.speed_m_per_s * pace)).max(0.12);

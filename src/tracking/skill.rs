@@ -8,7 +8,7 @@ pub struct Skill {
     pub speed_m_per_s: f32,
     /// Amplitude (one standard deviation per axis) of the hand's tremor, m. Physiological tremor lies at 8–12 Hz.
     pub tremor_m: f32,
-    /// Chance that a movement goes by a detour, and how far off the straight line, m.
+    /// Chance that a longer movement goes by a detour, and how far off the straight line, m.
     pub detour_chance: f32,
     pub detour_m: f32,
     /// Chance of hesitating before a movement, and for how long at most, s.
