@@ -29,7 +29,7 @@ pub(super) struct HudNotices {
     /// Whether the keys are explained.
     pub help: bool,
     /// Errors of the attempt: when, what, and whether critical.
-    errors: Vec<(f64, String, bool)>,
+    pub errors: Vec<(f64, String, bool)>,
 }
 
 #[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]

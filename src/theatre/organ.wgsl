@@ -70,7 +70,7 @@ fn fragment(in: VertexOutput, @builtin(front_facing) is_front: bool) -> Fragment
     let fine = noise(rest * 720.0);
 
     // capsule: brown-red, with broad blotches and a fine lobular grain
-    var capsule = mix(vec3(0.190, 0.030, 0.020), vec3(0.275, 0.052, 0.034), 0.6 * coarse.w + 0.4 * middle.w);
+    var capsule = mix(vec3(0.135, 0.026, 0.017), vec3(0.215, 0.046, 0.029), 0.6 * coarse.w + 0.4 * middle.w);
     capsule *= 0.90 + 0.20 * fine.w;
     // parenchyma: lighter and redder, lobules of a millimetre or two, and small vessels
     var inside = mix(vec3(0.330, 0.030, 0.022), vec3(0.520, 0.105, 0.070), middle.w);

@@ -199,7 +199,7 @@ fn skin_colour(p: Vec3) -> Vec3 {
 }
 
 fn cloth_colour(p: Vec3) -> Vec3 {
-    Vec3::new(0.010, 0.080, 0.088) * (0.8 + 0.4 * ground_noise(p, 0.004))
+    Vec3::new(0.014, 0.066, 0.074) * (0.8 + 0.4 * ground_noise(p, 0.004))
 }
 
 
