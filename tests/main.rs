@@ -6,4 +6,5 @@ mod patient;
 mod program;
 mod scoring;
 mod session;
+mod theatre;
 mod tissue;

@@ -68,6 +68,9 @@ impl Demo {
             Ok(pictures) => pictures,
             Err(why) => {
                 eprintln!("no pictures: {why}");
+                if let Some(help) = miette::Diagnostic::help(&why) {
+                    eprintln!("  help: {help}");
+                }
                 Vec::new()
             }
         };

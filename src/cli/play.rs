@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Answer, Found, assets, run};
 use crate::{
     session::plugin::{SessionConfig, Source},
-    theatre,
+    theatre, xr,
 };
 
 #[derive(Args, Default)]
@@ -35,7 +35,11 @@ impl Play {
             None => Source::Live(if self.xr { "openxr" } else { "mouse" }),
         };
         let config = SessionConfig { case, assets: assets::assets()?, seed: self.seed, source, trace: self.trace };
-        theatre::play(config, self.xr)?;
+        if self.xr {
+            xr::play(config)?
+        } else {
+            theatre::play(config)?
+        }
         Ok(Found::Well)
     }
 }

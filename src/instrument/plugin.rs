@@ -60,6 +60,16 @@ impl Tool {
     }
 }
 
+impl Tool {
+    /// What blades sweep that close from `angle_rad` apart, world: a trapezium from the hinge, where it is as wide as the shaft that is to
+    /// follow, to the tips.
+    pub fn blade_sweep(&self, angle_rad: f32) -> Vec<Vec3> {
+        let [upper, lower] = self.jaw_tips(angle_rad);
+        let beside = self.pose.rotation * Vec3::Y * self.spec.shaft_radius_m;
+        vec![self.hinge() + beside, upper, lower, self.hinge() - beside]
+    }
+}
+
 /// Jaws closed on something.
 #[derive(Message, Debug, Clone)]
 pub struct Grasped {
@@ -158,8 +168,7 @@ fn work_jaws(
                 }
             }
             (Some(JawEvent::Bit { widest_rad }), ToolKind::Scissors) => {
-                let [upper, lower] = tool.jaw_tips(widest_rad);
-                let sweep = BladeSweep { polygon: vec![tool.hinge(), upper, lower] };
+                let sweep = BladeSweep { polygon: tool.blade_sweep(widest_rad) };
                 for (entity, mut tissue) in &mut tissues {
                     let report = tissue.body.cut(&sweep);
                     if !report.opened.is_empty() {
@@ -219,8 +228,11 @@ fn shape_tools(tools: Query<&Tool>, mut bodies: Query<&mut ToolBody>, mut shapes
     shapes.0 = tools.iter().map(|tool| shape_of(tool)).collect();
 }
 
+/// Length behind the hinge of scissors that slides in the slit they cut without pressing on its walls, m.
+const SLIT_M: f32 = 0.025;
+
 /// The tool as tissue feels it: the shaft, and the jaws of a grasper. The blades of scissors are sharp: they enter, and only their
-/// closing divides.
+/// closing divides; the shaft close behind them follows in the slit.
 fn shape_of(tool: &Tool) -> ToolShape {
     let spec = &tool.spec;
     let capsule = |from: Vec3, to: Vec3, radius_m: f32| Capsule {
@@ -231,7 +243,8 @@ fn shape_of(tool: &Tool) -> ToolShape {
         radius_m,
     };
     let hinge = Vec3::Z * spec.jaw_length_m;
-    let mut capsules = vec![capsule(hinge, Vec3::Z * (spec.jaw_length_m + 0.15), spec.shaft_radius_m)];
+    let slit = if spec.kind == ToolKind::Scissors { Vec3::Z * SLIT_M } else { Vec3::ZERO };
+    let mut capsules = vec![capsule(hinge + slit, Vec3::Z * (spec.jaw_length_m + 0.15), spec.shaft_radius_m)];
     if spec.kind == ToolKind::Grasper && tool.holding.is_none() {
         let to_tip = tool.pose.inverse();
         capsules.extend(tool.jaw_tips(tool.jaw.angle_rad).map(|tip| capsule(hinge, to_tip * tip, spec.jaw_radius_m)));

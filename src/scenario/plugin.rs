@@ -146,7 +146,7 @@ fn run_case(
         facts.lesion_free = case.lesion_free;
         facts.overstress = stressed
             .read()
-            .filter(|message| !wedge.contains(tissue.body.rest_centre(message.tet as usize)))
+            .filter(|message| !wedge.contains(message.rest))
             .map(|message| message.place)
             .next();
     }

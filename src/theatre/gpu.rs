@@ -1,6 +1,9 @@
 //! Finding a graphics driver without a panic when there is none.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
+    sync::Mutex,
+};
 
 use bevy::{
     render::{
@@ -16,6 +19,8 @@ use super::TheatreError;
 ///
 /// The panic hook is the process's: call this only while nothing else may panic, such as at the start.
 pub(super) fn quietly<T>(attempt: impl FnOnce() -> T) -> Result<T, String> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock();
     let hook = take_hook();
     set_hook(Box::new(|_| {}));
     let outcome = catch_unwind(AssertUnwindSafe(attempt));

@@ -2,7 +2,7 @@
 
 use bevy::{prelude::*, ui::UiTargetCamera};
 
-use super::play::LateTicks;
+use super::{mouse::Desk, play::LateTicks};
 use crate::{
     clock::plugin::{SessionState, Tick},
     instrument::{
@@ -85,7 +85,9 @@ pub(super) fn plugin(app: &mut App) {
 /// Spawns a camera for read-outs that a headset shows on a panel in the room; they follow it.
 pub fn spawn_hud_camera(commands: &mut Commands, image: Handle<Image>) -> Entity {
     let target = bevy::camera::RenderTarget::Image(image.into());
-    let camera = commands.spawn((Camera2d, Camera { order: -1, clear_color: ClearColorConfig::Custom(GLASS), ..default() }, Msaa::Off, target)).id();
+    let camera = commands
+        .spawn((Camera2d, Camera { order: -1, clear_color: ClearColorConfig::Custom(GLASS), ..default() }, Msaa::Off, target))
+        .id();
     commands.insert_resource(HudTarget(camera));
     camera
 }
@@ -126,17 +128,23 @@ pub(super) fn spawn_hud(commands: &mut Commands, camera: Entity) {
                 column.spawn((trough, BackgroundColor(Color::srgba(1.0, 1.0, 1.0, 0.10)))).with_children(|trough| {
                     trough.spawn((Bar(side), Node { height: percent(100), ..default() }, BackgroundColor(GREEN)));
                     // the case's limit
-                    let at = Node { position_type: PositionType::Absolute, left: percent(100.0 / FULL_SCALE), width: px(2), height: percent(100), ..default() };
+                    let at = Node {
+                        position_type: PositionType::Absolute,
+                        left: percent(100.0 / FULL_SCALE),
+                        width: px(2),
+                        height: percent(100),
+                        ..default()
+                    };
                     trough.spawn((at, BackgroundColor(INK)));
                 });
             }
             column.spawn(text(Line::Errors, 13.0, RED));
         });
         root.spawn(column(true, false)).with_children(|column| {
-            column.spawn(text(Line::Help, 12.0, QUIET));
+            column.spawn((text(Line::Help, 12.0, QUIET), BackgroundColor(GLASS)));
         });
         root.spawn(column(false, false)).with_children(|column| {
-            column.spawn(text(Line::Fault, 13.0, RED));
+            column.spawn((text(Line::Fault, 13.0, RED), BackgroundColor(GLASS)));
         });
         let middle = Node {
             width: percent(100),
@@ -148,14 +156,21 @@ pub(super) fn spawn_hud(commands: &mut Commands, camera: Entity) {
         };
         root.spawn(middle).with_children(|middle| {
             let panel = Node { padding: UiRect::all(px(20)), max_width: percent(80), ..default() };
-            middle.spawn((PanelBox, panel, BackgroundColor(Color::srgba(0.01, 0.03, 0.04, 0.88)), Visibility::Hidden)).with_children(|panel| {
-                panel.spawn(text(Line::Panel, 15.0, INK));
-            });
+            middle
+                .spawn((PanelBox, panel, BackgroundColor(Color::srgba(0.01, 0.03, 0.04, 0.88)), Visibility::Hidden))
+                .with_children(|panel| {
+                    panel.spawn(text(Line::Panel, 15.0, INK));
+                });
         });
     });
 }
 
-fn note_errors(mut happenings: MessageReader<CaseHappening>, case: Option<Res<CaseRun>>, tick: Res<Tick>, mut notices: ResMut<HudNotices>) {
+fn note_errors(
+    mut happenings: MessageReader<CaseHappening>,
+    case: Option<Res<CaseRun>>,
+    tick: Res<Tick>,
+    mut notices: ResMut<HudNotices>,
+) {
     let Some(case) = case else { return };
     for CaseHappening(happening) in happenings.read() {
         if let Happening::ErrorMade { index, .. } = happening
@@ -176,6 +191,7 @@ fn write_lines(
     state: Res<SessionState>,
     notices: Res<HudNotices>,
     late: Res<LateTicks>,
+    desk: Option<Res<Desk>>,
     tools: Query<&Tool>,
 ) {
     let Some(case) = case else { return };
@@ -184,7 +200,15 @@ fn write_lines(
         let said = match line {
             Line::Title => scenario.title.clone(),
             Line::Steps => {
-                let mark = |index: usize| if index < step { "[x]" } else if index == step { " > " } else { "[ ]" };
+                let mark = |index: usize| {
+                    if index < step {
+                        "[x]"
+                    } else if index == step {
+                        " > "
+                    } else {
+                        "[ ]"
+                    }
+                };
                 let steps = scenario.steps.iter().enumerate().map(|(index, step)| format!("{} {}", mark(index), step.title));
                 steps.collect::<Vec<_>>().join("\n")
             }
@@ -201,17 +225,26 @@ fn write_lines(
                         Some(Held::Ring(_)) => ", holds a ring",
                         None => "",
                     };
-                    format!("{} {}{holds}: {:.2} N", side.name(), tool.spec.kind.name(), tool.force_n.length())
+                    let mark = if desk.as_ref().is_some_and(|desk| desk.active == *side) { "> " } else { "  " };
+                    format!("{mark}{} {}{holds}: {:.2} N", side.name(), tool.spec.kind.name(), tool.force_n.length())
                 }
                 None => String::new(),
             },
             Line::Errors => {
                 let last = notices.errors.iter().rev().take(5).rev();
-                last.map(|(secs, title, critical)| format!("{} {}{title}", minutes(*secs), if *critical { "CRITICAL: " } else { "" }))
-                    .collect::<Vec<_>>()
-                    .join("\n")
+                last.map(|(secs, title, critical)| {
+                    format!("{} {}{title}", minutes(*secs), if *critical { "CRITICAL: " } else { "" })
+                })
+                .collect::<Vec<_>>()
+                .join("\n")
             }
-            Line::Help => if notices.help { HELP.to_owned() } else { "H help".to_owned() },
+            Line::Help => {
+                if notices.help {
+                    HELP.to_owned()
+                } else {
+                    "H help".to_owned()
+                }
+            }
             Line::Fault => notices.fault.clone().unwrap_or_default(),
             Line::Panel => match *state {
                 SessionState::Paused => format!("Paused\n\n{}\n\nP goes on, R begins again, Esc leaves", scenario.summary),
@@ -233,7 +266,13 @@ fn minutes(secs: f64) -> String {
 /// Length (share of the trough) and colour of the bar of a force: green up to half the limit, amber up to it, red beyond.
 fn bar_of(force_n: f32, limit_n: f32) -> (f32, Color) {
     let share = if limit_n > 0.0 { force_n / limit_n } else { 0.0 };
-    let colour = if share > 1.0 { RED } else if share > 0.5 { AMBER } else { GREEN };
+    let colour = if share > 1.0 {
+        RED
+    } else if share > 0.5 {
+        AMBER
+    } else {
+        GREEN
+    };
     ((share / FULL_SCALE).clamp(0.0, 1.0), colour)
 }
 
@@ -248,7 +287,8 @@ fn draw_bars(mut bars: Query<(&Bar, &mut Node, &mut BackgroundColor)>, tools: Qu
 }
 
 fn show_panel(mut panels: Query<&mut Visibility, With<PanelBox>>, state: Res<SessionState>) {
-    let wanted = if matches!(*state, SessionState::Paused | SessionState::Ended) { Visibility::Inherited } else { Visibility::Hidden };
+    let wanted =
+        if matches!(*state, SessionState::Paused | SessionState::Ended) { Visibility::Inherited } else { Visibility::Hidden };
     for mut panel in &mut panels {
         panel.set_if_neq(wanted);
     }

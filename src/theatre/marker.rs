@@ -21,9 +21,18 @@ fn spawn_marks(mut meshes: ResMut<Assets<Mesh>>, mut materials: ResMut<Assets<St
     let ring = Shape::polar(1, 32, |share, angle| Vec3::new(angle.cos(), 0.0, -angle.sin()) * (0.0016 + 0.0010 * share));
     let mesh = meshes.add(ring.mesh(1.0));
     for side in Side::BOTH {
-        let colour = if side == Side::Left { Color::linear_rgba(0.1, 0.9, 0.5, 0.65) } else { Color::linear_rgba(0.2, 0.6, 1.0, 0.65) };
-        let material = materials.add(StandardMaterial { base_color: colour, unlit: true, alpha_mode: AlphaMode::Blend, ..default() });
-        commands.spawn((TipMark(side), Mesh3d(mesh.clone()), MeshMaterial3d(material), Transform::default(), Visibility::Hidden, NotShadowCaster));
+        let colour =
+            if side == Side::Left { Color::linear_rgba(0.1, 0.9, 0.5, 0.65) } else { Color::linear_rgba(0.2, 0.6, 1.0, 0.65) };
+        let material =
+            materials.add(StandardMaterial { base_color: colour, unlit: true, alpha_mode: AlphaMode::Blend, ..default() });
+        commands.spawn((
+            TipMark(side),
+            Mesh3d(mesh.clone()),
+            MeshMaterial3d(material),
+            Transform::default(),
+            Visibility::Hidden,
+            NotShadowCaster,
+        ));
     }
 }
 

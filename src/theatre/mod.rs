@@ -19,9 +19,10 @@ mod tools;
 
 pub use error::TheatreError;
 pub use hud::{HudTarget, spawn_hud_camera};
+pub use mouse::DeskSystems;
 pub use pictures::{PictureSize, take_pictures, take_pictures_of_size};
-pub use play::{desk_plugins, play, run, theatre_app};
-pub use scene::TheatreCamera;
+pub use play::{desk_plugins, desk_window, play, run, theatre_app};
+pub use scene::{EyeLook, TheatreCamera, field_centre};
 
 use bevy::prelude::*;
 

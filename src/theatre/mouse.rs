@@ -25,9 +25,9 @@ struct DeskHand {
 
 /// The hands at the desk and the one that the mouse moves.
 #[derive(Resource, Debug)]
-struct Desk {
+pub(super) struct Desk {
     hands: [DeskHand; 2],
-    active: Side,
+    pub active: Side,
 }
 
 /// A notch of the wheel, m.
@@ -38,12 +38,17 @@ const ROLL_RAD_PER_S: f32 = 1.8;
 const REACH_M: f32 = 0.30;
 
 pub(super) fn plugin(app: &mut App) {
-    app.insert_resource(Desk { hands: [DeskHand::default(); 2], active: Side::Right })
-        .add_systems(Update, take_up_tools)
-        .add_systems(RunFixedMainLoop, move_hands.in_set(RunFixedMainLoopSystems::BeforeFixedMainLoop));
+    app.insert_resource(Desk { hands: [DeskHand::default(); 2], active: Side::Right }).add_systems(
+        RunFixedMainLoop,
+        (take_up_tools, move_hands).chain().in_set(DeskSystems).in_set(RunFixedMainLoopSystems::BeforeFixedMainLoop),
+    );
 }
 
-/// A new session puts the hands where its tools are.
+/// Mouse and keyboard say where the hands are; what knows better says so afterwards.
+#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DeskSystems;
+
+/// A new session puts the hands where its tools are, before anyone moves them.
 fn take_up_tools(tools: Query<&Tool, Added<Tool>>, mut desk: ResMut<Desk>) {
     for tool in &tools {
         desk.hands[tool.side.index()] = DeskHand { tip: tool.pose.position, ..default() };

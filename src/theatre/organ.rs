@@ -79,8 +79,14 @@ pub(super) fn plugin(app: &mut App) {
     load_internal_asset!(app, SHADER, "organ.wgsl", Shader::from_wgsl);
     app.add_plugins(MaterialPlugin::<OrganMaterial>::default())
         .add_systems(Update, show_organs)
-        .add_systems(FixedPostUpdate, follow_bodies)
-        .add_systems(PostUpdate, (forget_organs, draw_organs).chain().in_set(DrawSystems));
+        .add_systems(FixedPostUpdate, follow_bodies.run_if(is_watched))
+        .add_systems(PostUpdate, forget_organs.in_set(DrawSystems))
+        .add_systems(PostUpdate, (catch_up, draw_organs).chain().after(forget_organs).run_if(is_watched).in_set(DrawSystems));
+}
+
+/// Whether any camera draws: between pictures none does, and nothing needs to follow.
+fn is_watched(cameras: Query<&Camera>) -> bool {
+    cameras.iter().any(|camera| camera.is_active)
 }
 
 fn show_organs(
@@ -119,6 +125,16 @@ impl OrganView {
         }
     }
 
+    /// Takes over the body at the end of tick `tick`, with a new skin where it was cut.
+    fn renew(&mut self, tissue: &Tissue, twin: Option<&CurrentTwin>, tick: u64) {
+        self.tick = tick;
+        if self.skin.revision != tissue.body.surface().revision {
+            self.skin.rebuild(&tissue.body, twin.map(|twin| &twin.0.distance));
+            self.outdated = true;
+        }
+        self.follow(&tissue.body);
+    }
+
     fn positions(&self, share: f32) -> Vec<[f32; 3]> {
         self.previous.iter().zip(&self.now).map(|(from, to)| from.lerp(*to, share).to_array()).collect()
     }
@@ -151,14 +167,21 @@ fn follow_bodies(
             // nothing ran: the last tick is also the one before it
             let view = view.as_mut();
             view.previous.clone_from(&view.now);
-            continue;
+        } else {
+            view.renew(tissue, twin.as_deref(), tick.0);
         }
-        view.tick = tick.0;
-        if view.skin.revision != tissue.body.surface().revision {
-            view.skin.rebuild(&tissue.body, twin.as_ref().map(|twin| &twin.0.distance));
-            view.outdated = true;
+    }
+}
+
+/// What nobody watched for a while is shown as it is now.
+fn catch_up(mut views: Query<&mut OrganView>, tissues: Query<&Tissue>, twin: Option<Res<CurrentTwin>>, tick: Res<Tick>) {
+    for mut view in &mut views {
+        let Ok(tissue) = tissues.get(view.of) else { continue };
+        if view.tick != tick.0 {
+            view.renew(tissue, twin.as_deref(), tick.0);
+            let view = view.as_mut();
+            view.previous.clone_from(&view.now);
         }
-        view.follow(&tissue.body);
     }
 }
 

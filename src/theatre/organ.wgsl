@@ -73,7 +73,7 @@ fn fragment(in: VertexOutput, @builtin(front_facing) is_front: bool) -> Fragment
     var capsule = mix(vec3(0.135, 0.026, 0.017), vec3(0.215, 0.046, 0.029), 0.6 * coarse.w + 0.4 * middle.w);
     capsule *= 0.90 + 0.20 * fine.w;
     // parenchyma: lighter and redder, lobules of a millimetre or two, and small vessels
-    var inside = mix(vec3(0.330, 0.030, 0.022), vec3(0.520, 0.105, 0.070), middle.w);
+    var inside = mix(vec3(0.250, 0.026, 0.019), vec3(0.400, 0.085, 0.057), middle.w);
     inside *= 0.78 + 0.44 * fine.w;
     let vessel = smoothstep(0.80, 0.86, noise(rest * 150.0 + 31.0).w);
     inside = mix(inside, vec3(0.110, 0.006, 0.010), vessel);

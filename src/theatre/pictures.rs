@@ -47,7 +47,11 @@ impl Default for PictureSize {
 ///
 /// # Errors
 /// [`TheatreError::NoDriver`] where nothing can draw; what stops the session; a file that cannot be written.
-pub fn take_pictures(config: SessionConfig, moments: &[(&str, &str, u64)], out: &Path) -> Result<Vec<(String, PathBuf)>, TheatreError> {
+pub fn take_pictures(
+    config: SessionConfig,
+    moments: &[(&str, &str, u64)],
+    out: &Path,
+) -> Result<Vec<(String, PathBuf)>, TheatreError> {
     take_pictures_of_size(config, moments, out, PictureSize::default())
 }
 
@@ -137,7 +141,9 @@ impl Studio {
     /// One tick an update, as in every headless session, until `tick` or the session's end.
     fn run_to(&mut self, tick: u64) -> Result<(), TheatreError> {
         self.app.insert_resource(TimeUpdateStrategy::FixedTimesteps(1));
-        while self.app.world().resource::<Tick>().0 < tick && *self.app.world().resource::<SessionState>() == SessionState::Running {
+        while self.app.world().resource::<Tick>().0 < tick
+            && *self.app.world().resource::<SessionState>() == SessionState::Running
+        {
             self.update()?;
         }
         self.app.insert_resource(TimeUpdateStrategy::FixedTimesteps(0));
@@ -172,9 +178,12 @@ fn write_png(image: &Image, path: &Path) -> Result<(), TheatreError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|why| fail(why.to_string()))?;
     let picture = image.clone().try_into_dynamic().map_err(|why| fail(why.to_string()))?.to_rgb8();
-    let mut file = tempfile::Builder::new().prefix(".picture").suffix(".png").tempfile_in(folder).map_err(|why| fail(why.to_string()))?;
+    let mut file =
+        tempfile::Builder::new().prefix(".picture").suffix(".png").tempfile_in(folder).map_err(|why| fail(why.to_string()))?;
     let mut bytes = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, bevy::image::ImageFormat::Png.as_image_crate_format().ok_or_else(|| fail("no PNG".to_owned()))?).map_err(|why| fail(why.to_string()))?;
+    picture
+        .write_to(&mut bytes, bevy::image::ImageFormat::Png.as_image_crate_format().ok_or_else(|| fail("no PNG".to_owned()))?)
+        .map_err(|why| fail(why.to_string()))?;
     std::io::Write::write_all(&mut file, bytes.get_ref()).map_err(|why| fail(why.to_string()))?;
     // a temporary file is readable by its owner alone
     #[cfg(unix)]

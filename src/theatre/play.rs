@@ -7,9 +7,11 @@ use bevy::{
     asset::{AssetLoadError, AssetLoadFailedEvent, AssetPlugin},
     log::LogPlugin,
     prelude::*,
+    render::renderer::RenderAdapterInfo,
     time::Virtual,
     window::{CursorGrabMode, CursorOptions, PresentMode, PrimaryWindow},
 };
+use bevy_rapier3d::prelude::RigidBody;
 
 use super::{
     TheatreError, TheatrePlugin, gpu,
@@ -18,11 +20,12 @@ use super::{
 };
 use crate::{
     clock::plugin::{SessionState, Tick},
+    rigid::plugin::RingObject,
     scenario::plugin::{Case, CaseError},
     scoring,
     session::{
         SessionError, Trace,
-        plugin::{Outcome, Recorder, RestartSession, SessionConfig, SimulationPlugins, case_folder},
+        plugin::{OfSession, Outcome, Recorder, RestartSession, SessionConfig, SimulationPlugins, case_folder},
     },
 };
 
@@ -37,17 +40,18 @@ pub fn play(config: SessionConfig) -> Result<(), TheatreError> {
 
 /// The engine's plugins for a window, reading cases from the case's folder and watching it for changes.
 pub fn desk_plugins(config: &SessionConfig) -> PluginGroupBuilder {
-    let window = Window {
-        title: "Halsted".to_owned(),
-        resolution: (1280, 720).into(),
-        present_mode: PresentMode::AutoVsync,
-        ..default()
-    };
     DefaultPlugins
-        .set(WindowPlugin { primary_window: Some(window), ..default() })
+        .set(desk_window())
         .set(AssetPlugin { file_path: case_folder(&config.case), watch_for_changes_override: Some(true), ..default() })
         // faults of cases are told on the screen and in our own words
-        .set(LogPlugin { filter: "error,bevy_asset=off,wgpu=off,winit=off".to_owned(), ..default() })
+        .set(LogPlugin { filter: "error,bevy_asset=off,bevy_mod_openxr=off,wgpu=off,winit=off".to_owned(), ..default() })
+}
+
+/// The window that the theatre opens.
+pub fn desk_window() -> WindowPlugin {
+    let window =
+        Window { title: "Halsted".to_owned(), resolution: (1280, 720).into(), present_mode: PresentMode::AutoVsync, ..default() };
+    WindowPlugin { primary_window: Some(window), ..default() }
 }
 
 /// Why the session could not begin, for whoever started the app.
@@ -66,12 +70,13 @@ pub fn theatre_app(config: SessionConfig, plugins: PluginGroupBuilder) -> Result
         app.add_plugins(plugins);
         app
     });
-    let mut app = built.map_err(|why| TheatreError::NoWindow { why: first_line(&why) })?;
+    let mut app = built.map_err(|_| TheatreError::NoWindow { why: why_no_window() })?;
     let is_live = matches!(config.source, crate::session::plugin::Source::Live(_));
     app.add_plugins((SimulationPlugins, TheatrePlugin, hud::plugin, marker::plugin))
         .insert_resource(config)
         .init_resource::<Fault>()
         .init_resource::<LateTicks>()
+        .add_observer(clear_table)
         .add_systems(Startup, (open_eyes, slow_down_rather_than_jump))
         .add_systems(PreUpdate, (forgive_changed_case, tell_faults))
         .add_systems(Update, (heed_keys, hold_cursor, watch_outcome))
@@ -95,12 +100,18 @@ pub fn run(mut app: App) -> Result<(), TheatreError> {
     }
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or("no screen answers").to_owned()
+fn why_no_window() -> String {
+    match std::env::var("DISPLAY") {
+        Ok(display) if !display.is_empty() => format!("the display {display} does not answer, or a library of X11 is missing"),
+        _ => "no display is named (DISPLAY is not set)".to_owned(),
+    }
 }
 
-fn open_eyes(mut commands: Commands) {
-    let camera = commands.spawn((scene::camera(), IsDefaultUiCamera)).id();
+fn open_eyes(adapter: Option<Res<RenderAdapterInfo>>, mut commands: Commands) {
+    // a processor that draws by itself has better things to do than smooth edges
+    let is_slow = adapter.is_some_and(|adapter| format!("{:?}", adapter.device_type) == "Cpu");
+    let smoothing = if is_slow { Msaa::Off } else { Msaa::Sample4 };
+    let camera = commands.spawn((scene::camera(), smoothing, IsDefaultUiCamera)).id();
     hud::spawn_hud(&mut commands, camera);
 }
 
@@ -201,6 +212,18 @@ fn tell_faults(mut failures: MessageReader<AssetLoadFailedEvent<Case>>, mut noti
     }
 }
 
+/// The session takes its tools, tissue and rings away by itself; the table, the board and the rigid sides of tools are left to us, so
+/// that two boards never stand in one place.
+fn clear_table(
+    _: On<RestartSession>,
+    bodies: Query<Entity, (With<RigidBody>, Without<OfSession>, Without<RingObject>)>,
+    mut commands: Commands,
+) {
+    for body in &bodies {
+        commands.entity(body).try_despawn();
+    }
+}
+
 fn watch_outcome(
     mut outcome: ResMut<Outcome>,
     recorder: Option<Res<Recorder>>,
@@ -241,11 +264,14 @@ fn result_of(trace: &Trace) -> String {
         String::new(),
     ];
     lines.extend(score.items.iter().map(|item| {
-        let value = item.value.map_or("-".to_owned(), |value| format!("{value:.2} {}", if item.unit == "1" { "" } else { item.unit }));
+        let value =
+            item.value.map_or("-".to_owned(), |value| format!("{value:.2} {}", if item.unit == "1" { "" } else { item.unit }));
         format!("{:<44}{value:>14}{:>8.1} / {:.0}", item.title.chars().take(43).collect::<String>(), item.points, item.max)
     }));
-    lines.extend(score.errors.iter().map(|error| {
-        format!("{} {} at {:.1} s", if error.critical { "CRITICAL ERROR" } else { "error" }, error.id, error.t_s)
-    }));
+    lines.extend(
+        score.errors.iter().map(|error| {
+            format!("{} {} at {:.1} s", if error.critical { "CRITICAL ERROR" } else { "error" }, error.id, error.t_s)
+        }),
+    );
     lines.join("\n")
 }

@@ -8,7 +8,11 @@ use bevy::{
 };
 
 use super::shape::{Shape, ground_noise};
-use crate::{patient::Twin, scenario::{Scenario, plugin::CaseRun}, session::plugin::CurrentTwin};
+use crate::{
+    patient::Twin,
+    scenario::{Scenario, plugin::CaseRun},
+    session::plugin::CurrentTwin,
+};
 
 /// The camera that shows the field as the case's `view` asks.
 #[derive(Component, Debug, Clone, Copy, Default)]
@@ -47,15 +51,32 @@ pub(super) fn view_of(scenario: &Scenario) -> Transform {
     Transform::from_translation(eye).looking_at(target, Vec3::Y)
 }
 
+/// The middle of the field: what the case's camera looks at, world, m.
+pub fn field_centre(scenario: &Scenario) -> Vec3 {
+    metres(scenario.view.target_mm)
+}
+
+/// How every camera of the theatre sees, whoever made it.
+#[derive(Bundle)]
+pub struct EyeLook {
+    tonemapping: Tonemapping,
+    clusters: ClusterConfig,
+}
+
+impl Default for EyeLook {
+    fn default() -> Self {
+        // a handful of lights: sorting them into clusters costs more than it saves
+        Self { tonemapping: Tonemapping::AcesFitted, clusters: ClusterConfig::Single }
+    }
+}
+
 /// The camera of a desk or a picture; its target is the caller's.
 pub(super) fn camera() -> impl Bundle {
     (
         TheatreCamera,
+        EyeLook::default(),
         Camera3d::default(),
         Projection::Perspective(PerspectiveProjection { fov: 33f32.to_radians(), near: 0.02, far: 10.0, ..default() }),
-        Tonemapping::AcesFitted,
-        // a handful of lights: sorting them into clusters costs more than it saves
-        ClusterConfig::Single,
         Transform::from_xyz(0.0, 0.35, 0.25).looking_at(Vec3::ZERO, Vec3::Y),
     )
 }
@@ -83,11 +104,19 @@ fn dress_scene(
     let wound = twin.zip(case.0.patient.as_ref()).map(|(twin, patient)| Wound::around(&twin.0, 1e-3 * patient.held_below_mm));
     let mut lay = |mesh: Mesh, roughness: f32, reflectance: f32| {
         let material = StandardMaterial { perceptual_roughness: roughness, reflectance, ..default() };
-        commands.spawn((Scenery, NoFrustumCulling, Mesh3d(meshes.add(mesh)), MeshMaterial3d(materials.add(material)), Transform::default()));
+        commands.spawn((
+            Scenery,
+            NoFrustumCulling,
+            Mesh3d(meshes.add(mesh)),
+            MeshMaterial3d(materials.add(material)),
+            Transform::default(),
+        ));
     };
     match wound {
         Some(wound) => {
-            let part = |from: f32, to: f32, rows: usize| Shape::polar(rows, 160, |share, angle| wound.at(from + (to - from) * share, angle));
+            let part = |from: f32, to: f32, rows: usize| {
+                Shape::polar(rows, 160, |share, angle| wound.at(from + (to - from) * share, angle))
+            };
             lay(part(0.0, Wound::BED, 60).coloured(fat_colour), 0.42, 0.5);
             lay(part(Wound::BED, Wound::LIP, 24).coloured(|p| wound.wall_colour(p)), 0.45, 0.45);
             lay(part(Wound::LIP, Wound::SKIN, 8).coloured(skin_colour), 0.55, 0.4);
@@ -161,7 +190,11 @@ impl Wound {
         let ripple = 1.0 + 0.02 * (3.0 * angle).sin() + 0.012 * (7.0 * angle + 1.0).sin();
         // beyond the lip the ellipse becomes a circle
         let spread = if out <= Self::LIP { out } else { out.powf(1.15) };
-        let flat = Vec3::new(self.centre.x + round.x * self.half.x * spread * ripple, 0.0, self.centre.z + round.y * self.half.y * spread * ripple);
+        let flat = Vec3::new(
+            self.centre.x + round.x * self.half.x * spread * ripple,
+            0.0,
+            self.centre.z + round.y * self.half.y * spread * ripple,
+        );
         let y = if out < Self::BED {
             self.bed_y + 0.016 * (ground_noise(flat, 0.022) - 0.45) + 0.010 * (out / Self::BED).powi(3)
         } else if out < Self::LIP {
@@ -201,7 +234,6 @@ fn skin_colour(p: Vec3) -> Vec3 {
 fn cloth_colour(p: Vec3) -> Vec3 {
     Vec3::new(0.014, 0.066, 0.074) * (0.8 + 0.4 * ground_noise(p, 0.004))
 }
-
 
 /// The lamp's cone: what lies outside the field falls into the dark.
 fn far_dim(distance_m: f32) -> f32 {

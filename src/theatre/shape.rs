@@ -42,7 +42,9 @@ impl Shape {
 
     /// A turned part along z: radii at places, from the lowest z to the highest.
     pub fn turned(profile: &[(f32, f32)]) -> Self {
-        Self::loft(&profile.iter().map(|&(z, radius)| outline(24, |angle| Vec2::from_angle(angle) * radius, z)).collect::<Vec<_>>())
+        Self::loft(
+            &profile.iter().map(|&(z, radius)| outline(24, |angle| Vec2::from_angle(angle) * radius, z)).collect::<Vec<_>>(),
+        )
     }
 
     /// A surface over a polar grid: `rows` rings by `columns` points, `at(share outward, angle)`, seen from above.
@@ -85,7 +87,8 @@ impl Shape {
         for (index, triangle) in self.triangles.iter().enumerate() {
             let own = faces[index].normalize_or_zero();
             for &v in triangle {
-                let close = around[v as usize].iter().map(|&f| faces[f as usize]).filter(|n| n.normalize_or_zero().dot(own) >= limit);
+                let close =
+                    around[v as usize].iter().map(|&f| faces[f as usize]).filter(|n| n.normalize_or_zero().dot(own) >= limit);
                 let normal = close.sum::<Vec3>().normalize_or(own);
                 let key = (v, (normal * 1e3).round().to_array().map(f32::to_bits));
                 indices.push(*known.entry(key).or_insert_with(|| {

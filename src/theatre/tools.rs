@@ -38,10 +38,16 @@ fn show_tools(
             perceptual_roughness: 0.32,
             ..default()
         });
-        let insulation =
-            materials.add(StandardMaterial { base_color: Color::linear_rgb(0.012, 0.012, 0.014), perceptual_roughness: 0.45, ..default() });
-        let plastic =
-            materials.add(StandardMaterial { base_color: Color::linear_rgb(0.30, 0.33, 0.36), perceptual_roughness: 0.5, ..default() });
+        let insulation = materials.add(StandardMaterial {
+            base_color: Color::linear_rgb(0.012, 0.012, 0.014),
+            perceptual_roughness: 0.45,
+            ..default()
+        });
+        let plastic = materials.add(StandardMaterial {
+            base_color: Color::linear_rgb(0.30, 0.33, 0.36),
+            perceptual_roughness: 0.5,
+            ..default()
+        });
         let mut part = |shape: Shape| Mesh3d(meshes.add(shape.mesh(0.6)));
         let spec = &tool.spec;
         let hinge = Transform::from_xyz(0.0, 0.0, spec.jaw_length_m);
@@ -128,9 +134,15 @@ fn scissor_blade(spec: &ToolSpec) -> Shape {
             let height = (3.4e-3 - 2.2e-3 * share) * if share > 0.95 { 0.55 } else { 1.0 };
             let half = 0.55e-3;
             // counter-clockwise: edge, back right, back left
-            [Vec2::new(0.1e-3, -0.2e-3), Vec2::new(half, 0.35 * height), Vec2::new(half, height), Vec2::new(-0.1e-3, height), Vec2::new(-0.1e-3, -0.2e-3)]
-                .map(|p| p.extend(-spec.jaw_length_m * share))
-                .to_vec()
+            [
+                Vec2::new(0.1e-3, -0.2e-3),
+                Vec2::new(half, 0.35 * height),
+                Vec2::new(half, height),
+                Vec2::new(-0.1e-3, height),
+                Vec2::new(-0.1e-3, -0.2e-3),
+            ]
+            .map(|p| p.extend(-spec.jaw_length_m * share))
+            .to_vec()
         })
         .collect();
     Shape::loft(&outlines)
@@ -139,7 +151,14 @@ fn scissor_blade(spec: &ToolSpec) -> Shape {
 /// The steel end of the shaft that bears the hinge, at the origin, toward +z.
 fn joint(spec: &ToolSpec) -> Shape {
     let r = spec.shaft_radius_m;
-    Shape::turned(&[(-0.0022, 0.55 * r), (-0.0018, 0.8 * r), (0.0, 0.92 * r), (0.007, 0.92 * r), (0.0075, 0.99 * r), (0.0125, 0.99 * r)])
+    Shape::turned(&[
+        (-0.0022, 0.55 * r),
+        (-0.0018, 0.8 * r),
+        (0.0, 0.92 * r),
+        (0.007, 0.92 * r),
+        (0.0075, 0.99 * r),
+        (0.0125, 0.99 * r),
+    ])
 }
 
 /// The insulated shaft behind the joint, with the end of the handle.
@@ -151,5 +170,13 @@ fn shaft(spec: &ToolSpec) -> Shape {
 /// A port's sleeve and head around the shaft, at the pivot, along z.
 fn port_shape(spec: &ToolSpec) -> Shape {
     let r = spec.shaft_radius_m;
-    Shape::turned(&[(-0.012, r + 0.0006), (-0.012, r + 0.0012), (0.002, r + 0.0012), (0.003, r + 0.004), (0.010, r + 0.004), (0.012, r + 0.0015), (0.012, r + 0.0004)])
+    Shape::turned(&[
+        (-0.012, r + 0.0006),
+        (-0.012, r + 0.0012),
+        (0.002, r + 0.0012),
+        (0.003, r + 0.004),
+        (0.010, r + 0.004),
+        (0.012, r + 0.0015),
+        (0.012, r + 0.0004),
+    ])
 }

@@ -106,6 +106,8 @@ pub struct SoftBody {
     pub(super) stress: Vec<f32>,
     pub(super) work: Workspace,
     pub(super) cut_count: u64,
+    pub(super) crumbs: Vec<super::crumb::Crumb>,
+    pub(super) is_crumb: Vec<bool>,
 }
 
 impl SoftBody {
@@ -172,6 +174,8 @@ impl SoftBody {
             stress: Vec::new(),
             work: Workspace::default(),
             cut_count: 0,
+            crumbs: Vec::new(),
+            is_crumb: vec![false; nodes],
             rest,
             tets,
             tet_material,
@@ -195,7 +199,10 @@ impl SoftBody {
         let nodes = self.rest.len();
         let moduli: Vec<(f32, f32)> = self.materials.iter().map(Material::moduli).collect();
         let of_tet = |tet: usize| moduli[usize::from(self.tet_material[tet])];
-        self.elements = Elements::new(&self.tets, &self.shapes, &self.order, nodes, of_tet);
+        // an element whose corners are all held cannot deform: it weighs on the solve and changes nothing
+        let movable = |tet: &&u32| self.tets[**tet as usize].iter().any(|&v| !self.is_pinned[v as usize]);
+        let order: Vec<u32> = self.order.iter().filter(movable).copied().collect();
+        self.elements = Elements::new(&self.tets, &self.shapes, &order, nodes, of_tet);
         self.mass.clear();
         self.mass.resize(nodes, 0.0);
         for (tet, corners) in self.tets.iter().enumerate() {

@@ -113,6 +113,9 @@ impl Contacts {
             held
         };
         for (index, face) in body.surface.faces.iter().enumerate() {
+            if body.is_crumb(face[0]) {
+                continue;
+            }
             let corners = face.map(|v| body.positions[v as usize]);
             let (low, high) = (corners[0].min(corners[1]).min(corners[2]), corners[0].max(corners[1]).max(corners[2]));
             for &(tool, capsule, box_low, box_high) in &boxes {
@@ -181,9 +184,12 @@ impl Contacts {
         for faces in corners_near.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
             let (tool, index, node, _, young) = faces[0];
             let capsule = &tools[usize::from(tool)].capsules[usize::from(index)];
-            let normal = faces.iter().map(|f| f.3).sum::<Vec3>().normalize_or_zero();
+            let area = faces.iter().map(|f| f.3).sum::<Vec3>();
+            let normal = area.normalize_or_zero();
             if let Some(touch) = touch_point(capsule, at(node), normal, capsule.radius_m + settings.contact_margin_m) {
-                let stiffness = settings.contact_stiffness * young * body.mean_edge_m;
+                // as stiff as the tissue around this corner: a third of each face's area is its own
+                let size = (area.length() / 6.0).sqrt().min(body.mean_edge_m);
+                let stiffness = settings.contact_stiffness * young * size;
                 add(tool, index, [node; 3], [1.0, 0.0, 0.0], touch, stiffness);
             }
         }

@@ -19,11 +19,11 @@ use super::surface::Surface;
 use crate::geom::TetMesh;
 
 /// A crossing nearer than this share of the edge to an end is moved onto the end.
-const SNAP: f32 = 0.2;
+const SNAP: f32 = 0.25;
 /// Children below this share of the body's mean element are not made.
-const LEAST_VOLUME: f32 = 2e-3;
+const LEAST_VOLUME: f32 = 0.01;
 /// Children of a mean ratio below this are not made; 1 is a regular tetrahedron.
-const LEAST_QUALITY: f64 = 0.05;
+const LEAST_QUALITY: f64 = 0.15;
 /// Nodes of earlier cuts count as lying on this one up to so many mean edges from its plane.
 const FRONT_REACH: f32 = 0.35;
 
@@ -156,6 +156,9 @@ impl SoftBody {
         let reach = FRONT_REACH * self.mean_edge_m;
         let (low, high) = (blade.low - self.mean_edge_m, blade.high + self.mean_edge_m);
         let near = |corners: &[u32; 4]| {
+            if self.is_crumb(corners[0]) {
+                return false;
+            }
             let heights = corners.map(|v| height[v as usize]);
             let least = heights[0].min(heights[1]).min(heights[2]).min(heights[3]);
             let most = heights[0].max(heights[1]).max(heights[2]).max(heights[3]);
@@ -196,6 +199,7 @@ impl SoftBody {
         self.pinned = (0..self.rest.len() as u32).filter(|&v| self.is_pinned[v as usize]).collect();
         let had = self.pieces.count();
         self.pieces = find_pieces(&self.tets, self.rest.len(), &self.is_pinned);
+        self.take_crumbs();
         self.cut_count += 1;
         self.surface = Surface::new(&self.tets, self.rest.len(), &self.capsule, self.cut_count);
         let stale = self.stale || self.pieces.count() != had;

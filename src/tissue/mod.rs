@@ -10,6 +10,7 @@
 mod body;
 mod coarse;
 mod contact;
+mod crumb;
 mod cut;
 mod elements;
 mod grasp;

@@ -14,7 +14,7 @@ pub struct Tissue {
     pub mass_damping_per_s: f32,
     /// Force on each tool in the last tick, N: from contact and from holding.
     pub tool_forces: [ToolForce; 2],
-    /// Tetrahedra over their stress limit that were reported and have not recovered.
+    /// Nodes over their stress limit that were reported and have not recovered.
     overstressed: Vec<bool>,
 }
 
@@ -27,7 +27,7 @@ pub struct ToolForce {
 
 impl Tissue {
     pub fn new(name: String, body: SoftBody, mass_damping_per_s: f32) -> Self {
-        let overstressed = vec![false; body.tets().len()];
+        let overstressed = vec![false; body.positions().len()];
         Self { name, body, mass_damping_per_s, tool_forces: [ToolForce::default(); 2], overstressed }
     }
 }
@@ -36,11 +36,13 @@ impl Tissue {
 #[derive(Resource, Debug, Clone, Default)]
 pub struct ToolShapes(pub Vec<ToolShape>);
 
-/// A tetrahedron passed the stress limit of its material.
+/// Tissue passed the stress limit of its material.
 #[derive(Message, Debug, Clone)]
 pub struct TissueOverstressed {
     pub tissue: Entity,
-    pub tet: u32,
+    /// The node, where it is at rest and where it is now.
+    pub node: u32,
+    pub rest: Vec3,
     pub stress_pa: f32,
     pub limit_pa: f32,
     pub place: Vec3,
@@ -120,18 +122,16 @@ fn report_overstress(
     for (entity, mut tissue) in &mut bodies {
         let tissue = tissue.as_mut();
         let body = &tissue.body;
-        tissue.overstressed.resize(body.tets().len(), false);
-        let stresses = body.stress();
-        for (tet, &stress_pa) in stresses.iter().enumerate() {
-            let limit_pa = body.material(tet).stress_limit_pa;
+        tissue.overstressed.resize(body.positions().len(), false);
+        let limit_pa = body.materials().iter().map(|material| material.stress_limit_pa).fold(f32::INFINITY, f32::min);
+        for (node, stress_pa) in body.nodal_stress().into_iter().enumerate() {
             let over = stress_pa > limit_pa;
-            if over && !tissue.overstressed[tet] {
-                let corners = body.tets()[tet].map(|v| body.positions()[v as usize]);
-                let place = (corners[0] + corners[1] + corners[2] + corners[3]) * 0.25;
-                messages.write(TissueOverstressed { tissue: entity, tet: tet as u32, stress_pa, limit_pa, place });
+            if over && !tissue.overstressed[node] {
+                let (rest, place) = (body.rest_positions()[node], body.positions()[node]);
+                messages.write(TissueOverstressed { tissue: entity, node: node as u32, rest, stress_pa, limit_pa, place });
             }
             // recovered only well below the limit, so that trembling around it is one event
-            tissue.overstressed[tet] = over || (tissue.overstressed[tet] && stress_pa > 0.8 * limit_pa);
+            tissue.overstressed[node] = over || (tissue.overstressed[node] && stress_pa > 0.8 * limit_pa);
         }
     }
 }

@@ -8,6 +8,22 @@ use super::terms::vec3;
 use crate::geom::TetMesh;
 
 impl SoftBody {
+    /// Von Mises stress at every node, Pa: the mean of the elements around it, weighted by their volume. An element stress of linear
+    /// tetrahedra is piecewise constant, and that of a thin sliver says little; this recovery is what a limit is compared with
+    /// (Zienkiewicz & Zhu, “A simple error estimator”, Int J Numer Methods Eng 1987, §3).
+    pub fn nodal_stress(&self) -> Vec<f32> {
+        let mut sums = vec![(0.0f32, 0.0f32); self.rest_positions().len()];
+        for (tet, corners) in self.tets().iter().enumerate() {
+            let volume = self.shapes[tet].volume;
+            for v in corners {
+                let (stress, weight) = &mut sums[*v as usize];
+                *stress += volume * self.stress[tet];
+                *weight += volume;
+            }
+        }
+        sums.into_iter().map(|(stress, weight)| if weight > 0.0 { stress / weight } else { 0.0 }).collect()
+    }
+
     /// The material of one tetrahedron.
     pub fn material(&self, tet: usize) -> &Material {
         &self.materials[usize::from(self.tet_material[tet])]

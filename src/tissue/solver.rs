@@ -150,6 +150,18 @@ const HALVINGS: u32 = 10;
 /// Corrections below this share of the mean edge are rounding.
 const ROUNDING: f32 = 2e-5;
 
+/// No Newton step moves a node farther than this many mean edges: the quadratic model it comes from holds no farther.
+const LONGEST_MOVE: f32 = 2.0;
+
+/// Scales a step down until no node moves farther than `limit_m`.
+fn shorten(step: &mut [Node], limit_m: f32) {
+    let longest = step.iter().map(|s| s[0] * s[0] + s[1] * s[1] + s[2] * s[2]).fold(0.0f32, f32::max).sqrt();
+    if longest > limit_m {
+        let share = limit_m / longest;
+        step.iter_mut().for_each(|s| *s = s.map(|component| component * share));
+    }
+}
+
 /// The linear system of one Newton step.
 struct Newton<'a> {
     elements: &'a mut Elements,
@@ -311,6 +323,7 @@ impl SoftBody {
                 set_residual(&mut work, &tick, &mut system);
                 report.cg_iterations += work.solve(&mut system, tolerance, most).1;
             }
+            shorten(&mut work.solution, LONGEST_MOVE * self.mean_edge_m);
             match self.search(&mut tick, &mut terms, &work.solution, energy) {
                 Some(lower) => energy = lower,
                 None => break,
@@ -424,7 +437,8 @@ impl SoftBody {
             tick.evaluate(&mut self.elements);
             let here = tick.total(terms);
             // still downhill at the end of the step: it fell, whatever rounding says of the difference
-            if here <= energy + noise || pcg::dot(&tick.gradient, step) <= 0.0 {
+            let nearly = here <= energy + 100.0 * noise;
+            if here <= energy + noise || (nearly && pcg::dot(&tick.gradient, step) <= 0.0) {
                 return Some(here);
             }
             tick.moved.copy_from_slice(&base);
@@ -460,6 +474,7 @@ impl SoftBody {
             self.accelerations[node] = (velocity - self.velocities[node]) / h;
             self.velocities[node] = velocity;
         }
+        self.move_crumbs(loads.gravity, h);
         report.driven_forces = loads.driven.iter().map(|&(node, _)| vec3(tick.gradient[node as usize])).collect();
         for tool in loads.tools {
             let (contact_n, grip_n) = terms.force_on(tool.tool, &tick.moved);
