@@ -36,7 +36,7 @@ fn uses(text: &str) -> Vec<(usize, String)> {
     for (at, _) in text.match_indices("crate::") {
         let line = text[..at].matches('\n').count() + 1;
         let start_of_line = text[..at].rfind('\n').map_or(0, |end| end + 1);
-        if text[start_of_line..at].trim_start().starts_with("//") {
+        if text[start_of_line..at].contains("//") {
             continue;
         }
         let rest = &text[at + "crate::".len()..];

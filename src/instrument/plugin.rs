@@ -6,10 +6,10 @@ use super::{InputFrame, Jaw, JawEvent, Side, ToolKind, ToolSpec, Trocar};
 use crate::{
     clock::plugin::SessionSystems,
     geom::Pose,
-    rigid::plugin::{RingObject, RingSlipped, ToolBody},
+    rigid::plugin::{RingObject, RingSlipped, ToolBody, watch_rings},
     tissue::{
         BladeSweep, Capsule, CutReport, JawRegion, ToolShape,
-        plugin::{GripSlipped, Tissue, ToolShapes},
+        plugin::{GripSlipped, Tissue, ToolShapes, report_overstress},
     },
 };
 
@@ -105,7 +105,14 @@ impl Plugin for InstrumentPlugin {
             .add_message::<Released>()
             .add_message::<TissueCut>()
             .add_systems(FixedUpdate, (move_tools, work_jaws, shape_tools).chain().in_set(SessionSystems::Act))
-            .add_systems(FixedUpdate, (forget_slipped, read_forces).chain().in_set(SessionSystems::Observe));
+            .add_systems(
+                FixedUpdate,
+                (forget_slipped, read_forces)
+                    .chain()
+                    .after(report_overstress)
+                    .after(watch_rings)
+                    .in_set(SessionSystems::Observe),
+            );
     }
 }
 
@@ -229,7 +236,7 @@ fn shape_tools(tools: Query<&Tool>, mut bodies: Query<&mut ToolBody>, mut shapes
 }
 
 /// Length behind the hinge of scissors that slides in the slit they cut without pressing on its walls, m.
-const SLIT_M: f32 = 0.025;
+const SLIT_M: f32 = 0.06;
 
 /// The tool as tissue feels it: the shaft, and the jaws of a grasper. The blades of scissors are sharp: they enter, and only their
 /// closing divides; the shaft close behind them follows in the slit.

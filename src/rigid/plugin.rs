@@ -20,6 +20,10 @@ use crate::{
 #[derive(Component, Debug, Clone)]
 pub struct PegBoard(pub Board);
 
+/// Bears every body of the bench: it goes when the session begins again.
+#[derive(Component, Debug, Clone, Copy, Default)]
+pub struct OfBench;
+
 /// A ring, and what is known of it.
 #[derive(Component, Debug, Clone)]
 pub struct RingObject {
@@ -111,8 +115,9 @@ fn set_gravity(mut configurations: Query<&mut RapierConfiguration>) {
 /// Spawns the table, the board with its pegs, and one ring on each of `rings` (name, peg).
 pub fn spawn_board(commands: &mut Commands, board: &Board, shape: PrismRing, rings: &[(String, usize)]) {
     let half = 0.5 * board.size_m;
-    commands.spawn((Transform::from_xyz(0.0, -0.01, 0.0), RigidBody::Fixed, Collider::cuboid(0.5, 0.01, 0.5), Friction::coefficient(0.6)));
+    commands.spawn((OfBench, Transform::from_xyz(0.0, -0.01, 0.0), RigidBody::Fixed, Collider::cuboid(0.5, 0.01, 0.5), Friction::coefficient(0.6)));
     commands.spawn((
+        OfBench,
         PegBoard(board.clone()),
         Transform::from_xyz(0.0, half.y, 0.0),
         RigidBody::Fixed,
@@ -122,6 +127,7 @@ pub fn spawn_board(commands: &mut Commands, board: &Board, shape: PrismRing, rin
     for peg in &board.pegs {
         let middle = peg.foot + Vec3::Y * 0.5 * board.peg_height_m;
         commands.spawn((
+            OfBench,
             Transform::from_translation(middle),
             RigidBody::Fixed,
             Collider::cylinder(0.5 * board.peg_height_m, board.peg_radius_m),
@@ -133,6 +139,7 @@ pub fn spawn_board(commands: &mut Commands, board: &Board, shape: PrismRing, rin
     for (name, peg) in rings {
         let rest = board.pegs[*peg].foot + Vec3::Y * (0.5 * shape.height_m + 0.0005);
         commands.spawn((
+            OfBench,
             RingObject {
                 name: name.clone(),
                 shape,
@@ -161,6 +168,7 @@ pub fn spawn_board(commands: &mut Commands, board: &Board, shape: PrismRing, rin
 /// Spawns the rigid side of a tool.
 pub fn spawn_tool_body(commands: &mut Commands, tool: u8, pose: Pose, length_m: f32, radius_m: f32) {
     commands.spawn((
+        OfBench,
         ToolBody { tool, pose, pushes: false },
         Transform::from_translation(pose.position).with_rotation(pose.rotation),
         RigidBody::KinematicPositionBased,
@@ -208,7 +216,8 @@ fn shortest(rotation: Quat) -> Quat {
     if rotation.w < 0.0 { -rotation } else { rotation }
 }
 
-fn watch_rings(
+/// Tells of rings that were placed, dropped or lost.
+pub fn watch_rings(
     mut rings: Query<(&mut RingObject, &Transform, &Velocity)>,
     board: Query<&PegBoard>,
     mut placed: MessageWriter<RingPlaced>,

@@ -25,7 +25,7 @@ use crate::{
         plugin::{Grasped, Inputs, InstrumentPlugin, Released, TissueCut, Tool},
     },
     patient::Twin,
-    rigid::plugin::{RigidPlugin, RingDropped, RingObject, RingPlaced, RingSlipped, spawn_board, spawn_tool_body},
+    rigid::plugin::{OfBench, RigidPlugin, RingDropped, RingObject, RingPlaced, RingSlipped, spawn_board, spawn_tool_body},
     scenario::{
         Happening, Scenario, bench_board, excision, plan,
         plugin::{Case, CaseError, CaseHappening, CaseRun, ScenarioPlugin},
@@ -190,11 +190,10 @@ fn follow_changes(mut changes: MessageReader<AssetEvent<Case>>, state: Res<Sessi
 fn on_restart_session(
     _: On<RestartSession>,
     mut state: ResMut<SessionState>,
-    spawned: Query<Entity, With<OfSession>>,
-    rings: Query<Entity, With<RingObject>>,
+    spawned: Query<Entity, Or<(With<OfSession>, With<OfBench>)>>,
     mut commands: Commands,
 ) {
-    for entity in spawned.iter().chain(rings.iter()) {
+    for entity in &spawned {
         commands.entity(entity).despawn();
     }
     *state = SessionState::Waiting;

@@ -11,7 +11,6 @@ use bevy::{
     time::Virtual,
     window::{CursorGrabMode, CursorOptions, PresentMode, PrimaryWindow},
 };
-use bevy_rapier3d::prelude::RigidBody;
 
 use super::{
     TheatreError, TheatrePlugin, gpu,
@@ -20,12 +19,11 @@ use super::{
 };
 use crate::{
     clock::plugin::{SessionState, Tick},
-    rigid::plugin::RingObject,
     scenario::plugin::{Case, CaseError},
     scoring,
     session::{
         SessionError, Trace,
-        plugin::{OfSession, Outcome, Recorder, RestartSession, SessionConfig, SimulationPlugins, case_folder},
+        plugin::{Outcome, Recorder, RestartSession, SessionConfig, SimulationPlugins, case_folder},
     },
 };
 
@@ -76,7 +74,6 @@ pub fn theatre_app(config: SessionConfig, plugins: PluginGroupBuilder) -> Result
         .insert_resource(config)
         .init_resource::<Fault>()
         .init_resource::<LateTicks>()
-        .add_observer(clear_table)
         .add_systems(Startup, (open_eyes, slow_down_rather_than_jump))
         .add_systems(PreUpdate, (forgive_changed_case, tell_faults))
         .add_systems(Update, (heed_keys, hold_cursor, watch_outcome))
@@ -209,18 +206,6 @@ fn tell_faults(mut failures: MessageReader<AssetLoadFailedEvent<Case>>, mut noti
             other => other.to_string(),
         };
         notices.fault = Some(text);
-    }
-}
-
-/// The session takes its tools, tissue and rings away by itself; the table, the board and the rigid sides of tools are left to us, so
-/// that two boards never stand in one place.
-fn clear_table(
-    _: On<RestartSession>,
-    bodies: Query<Entity, (With<RigidBody>, Without<OfSession>, Without<RingObject>)>,
-    mut commands: Commands,
-) {
-    for body in &bodies {
-        commands.entity(body).try_despawn();
     }
 }
 

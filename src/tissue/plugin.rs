@@ -111,7 +111,8 @@ fn solve_bodies(
 /// How often the stress of a whole body is looked at, ticks: 1/15 s, faster than a tool can load and unload tissue unnoticed.
 const STRESS_EVERY: u64 = 6;
 
-fn report_overstress(
+/// Tells of tissue that passed its limit.
+pub fn report_overstress(
     mut bodies: Query<(Entity, &mut Tissue)>,
     tick: Res<crate::clock::plugin::Tick>,
     mut messages: MessageWriter<TissueOverstressed>,

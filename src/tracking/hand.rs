@@ -73,10 +73,6 @@ impl Hand {
         self.doing.is_none() && self.queue.is_empty()
     }
 
-    pub fn tip(&self) -> Vec3 {
-        self.tip
-    }
-
     pub fn push(&mut self, moves: impl IntoIterator<Item = Move>) {
         self.queue.extend(moves);
     }
