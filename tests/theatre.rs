@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use halsted::{
     session::plugin::{SessionConfig, Source},
-    theatre::{PictureSize, TheatreError, take_pictures_of_size},
+    theatre::{Moment, PictureSize, TheatreError, take_pictures},
 };
 
 const SIZE: PictureSize = PictureSize { width: 320, height: 180, smooth: false };
@@ -24,7 +24,7 @@ fn case(name: &str) -> SessionConfig {
 /// The first tick of a case as an RGB picture; nothing where there is no driver and none is required.
 fn first_tick(name: &str) -> Option<bevy::image::Image> {
     let out = tempfile::tempdir().expect("a temporary folder");
-    let taken = take_pictures_of_size(case(name), &[("first", "The first tick", 1)], out.path(), SIZE);
+    let taken = take_pictures(case(name), &[("first", "The first tick", Moment::Tick(1))], out.path(), SIZE);
     let pictures: Vec<(String, PathBuf)> = match taken {
         Err(TheatreError::NoDriver) if std::env::var("HALSTED_REQUIRE").is_ok_and(|what| what == "all") => {
             panic!("HALSTED_REQUIRE=all, but there is no Vulkan driver")
@@ -86,7 +86,7 @@ fn the_first_tick_shows_the_organ_between_drapes_and_the_board_with_its_rings() 
 #[test]
 fn a_missing_case_is_told_and_leaves_no_picture() {
     let out = tempfile::tempdir().expect("a temporary folder");
-    let told = take_pictures_of_size(case("no_such_case"), &[("first", "", 1)], out.path(), SIZE);
+    let told = take_pictures(case("no_such_case"), &[("first", "", Moment::Tick(1))], out.path(), SIZE);
     assert!(matches!(told, Err(TheatreError::Session(_) | TheatreError::NoDriver)), "{told:?}");
     assert_eq!(std::fs::read_dir(out.path()).expect("the folder").count(), 0);
 }

@@ -1,23 +1,25 @@
 //! `halsted demo`: the main job, whole.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use clap::Args;
 
 use super::{
     Answer, Found, assets, print_line,
     progress::Progress,
-    replay::CaseFolder,
     run::{score_of, simulate, summary, trace_path},
 };
 use crate::{
     assessment::write_assessment,
     patient::{ImportOptions, import},
     session::{
-        Event,
+        Trace,
         plugin::{SessionConfig, Source},
     },
-    theatre,
+    theatre::{self, Filmed, Moment, PictureSize},
     tracking::Skill,
 };
 
@@ -49,31 +51,12 @@ impl Demo {
         print_line(&super::patient::summary(&report))?;
         let imported_in = start.elapsed();
 
-        let case = assets::case(std::path::Path::new("wedge_excision"))?;
+        let case = assets::case(Path::new("wedge_excision"))?;
         let path = trace_path(out, &case);
         let config = SessionConfig { case, assets: out.clone(), seed: 1, source: Source::Bot(Skill::EXPERT), trace: Some(path.clone()) };
-        let trace = simulate(config, None, "operating")?;
+        let (trace, pictures) = operate(config, out)?;
         let operated_in = start.elapsed() - imported_in;
         let (rubric, score) = score_of(&trace, Some(&path))?;
-
-        let folder = CaseFolder::of(&trace)?;
-        let cut = |(tick, event): (u64, &Event)| matches!(event, Event::Cut { .. }).then_some(tick);
-        let cuts: Vec<u64> = trace.events().filter_map(cut).collect();
-        let moments = [
-            ("before", "Before the operation", 1),
-            ("during", "During the excision", cuts.get(cuts.len() * 2 / 3).copied().unwrap_or(trace.ticks.len() as u64 / 2)),
-            ("after", "After the specimen was lifted out", trace.ticks.len() as u64),
-        ];
-        let pictures = match theatre::take_pictures(folder.config(&trace, out.clone()), &moments, out) {
-            Ok(pictures) => pictures,
-            Err(why) => {
-                eprintln!("no pictures: {why}");
-                if let Some(help) = miette::Diagnostic::help(&why) {
-                    eprintln!("  help: {help}");
-                }
-                Vec::new()
-            }
-        };
         write_assessment(out, &trace, &score, &rubric, &pictures)?;
         print_line(&summary(&score))?;
         print_line(&format!(
@@ -92,8 +75,29 @@ impl Demo {
     }
 }
 
+/// Operates with a camera where something can draw, and without one where nothing can: the trace is the same.
+fn operate(config: SessionConfig, out: &Path) -> miette::Result<(Trace, Vec<(String, PathBuf)>)> {
+    let moments = [
+        ("before", "Before the operation", Moment::Tick(1)),
+        ("during", "During the excision", Moment::Cuts(50)),
+        ("after", "After the specimen was lifted out", Moment::End),
+    ];
+    eprintln!("operating …");
+    match theatre::take_pictures(config.clone(), &moments, out, PictureSize::default()) {
+        Ok(Filmed { trace: Some(trace), pictures }) => return Ok((trace, pictures)),
+        Ok(Filmed { trace: None, .. }) => {}
+        Err(why) => {
+            eprintln!("no pictures: {why}");
+            if let Some(help) = miette::Diagnostic::help(&why) {
+                eprintln!("  help: {help}");
+            }
+        }
+    }
+    Ok((simulate(config, None, "operating without pictures")?, Vec::new()))
+}
+
 /// How the bundled scan becomes the bundled twin.
-fn bundled_liver(scan: &std::path::Path) -> ImportOptions {
+fn bundled_liver(scan: &Path) -> ImportOptions {
     ImportOptions {
         name: "liver-contrast".to_owned(),
         labels: Some(scan.join("labels.nii.gz")),

@@ -69,12 +69,8 @@ pub fn plan(scenario: &Scenario, twin: Option<&Twin>) -> Option<Plan> {
     }
     let twin = twin?;
     let wedge = excision(scenario, twin)?;
-    // where the organ begins and ends along the spine and up the slopes, felt out with its distance field
     let inside = |point: Vec3| twin.distance.sample(point) < 0.0;
-    let steps = (0..400).map(|i| 0.0005 * i as f32);
-    let last_inside = |from: Vec3, direction: Vec3| steps.clone().filter(|&t| inside(from + direction * t)).last().unwrap_or(0.0);
-    let reach = [-last_inside(wedge.spine, -wedge.along), last_inside(wedge.spine, wedge.along)];
-    let slant = wedge.slopes.iter().map(|slope| last_inside(wedge.spine, *slope)).fold(0.0, f32::max).min(0.08);
-    let hold = wedge.lesion + Vec3::Y * last_inside(wedge.lesion, Vec3::Y);
-    Some(Plan::Wedge(WedgePlan::new(wedge, hold, reach, slant)))
+    // up from the lesion to the surface
+    let rise = (0..200).map(|i| 0.0005 * i as f32).filter(|&t| inside(wedge.lesion + Vec3::Y * t)).last().unwrap_or(0.0);
+    Some(Plan::Wedge(WedgePlan::new(wedge, wedge.lesion + Vec3::Y * rise, inside)))
 }

@@ -20,7 +20,7 @@ mod tools;
 pub use error::TheatreError;
 pub use hud::{HudTarget, spawn_hud_camera};
 pub use mouse::DeskSystems;
-pub use pictures::{PictureSize, take_pictures, take_pictures_of_size};
+pub use pictures::{Filmed, Moment, PictureSize, take_pictures};
 pub use play::{desk_plugins, desk_window, play, run, theatre_app};
 pub use scene::{EyeLook, TheatreCamera, field_centre};
 

@@ -1,4 +1,4 @@
-//! Pictures of a session, taken without a window while it is replayed.
+//! Pictures of a session, taken without a window while it runs.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,7 +24,10 @@ use bevy::{
 use super::{TheatreError, TheatrePlugin, gpu, scene};
 use crate::{
     clock::plugin::{SessionState, Tick},
-    session::plugin::{Outcome, SessionConfig, SimulationPlugins, case_folder},
+    session::{
+        Event, Trace,
+        plugin::{Outcome, Recorder, SessionConfig, SimulationPlugins, case_folder},
+    },
 };
 
 /// Size of pictures in pixels, and whether edges are smoothed (four samples a pixel).
@@ -41,42 +44,45 @@ impl Default for PictureSize {
     }
 }
 
-/// Runs a session without a window and takes a picture at each of `moments` (name, caption, tick), in the order of their ticks. Writes
-/// `name.png` into `out`, first under another name, so that no half picture is ever there. A moment after the session's end shows its
-/// end.
+/// Runs a session without a window and takes a picture at each of `moments` (name, caption, when). Writes `name.png` into `out`, first
+/// under another name, so that no half picture is ever there. A moment after the session's end shows its end.
 ///
 /// # Errors
 /// [`TheatreError::NoDriver`] where nothing can draw; what stops the session; a file that cannot be written.
 pub fn take_pictures(
     config: SessionConfig,
-    moments: &[(&str, &str, u64)],
-    out: &Path,
-) -> Result<Vec<(String, PathBuf)>, TheatreError> {
-    take_pictures_of_size(config, moments, out, PictureSize::default())
-}
-
-/// [`take_pictures`] in another size.
-///
-/// # Errors
-/// As [`take_pictures`].
-pub fn take_pictures_of_size(
-    config: SessionConfig,
-    moments: &[(&str, &str, u64)],
+    moments: &[(&str, &str, Moment)],
     out: &Path,
     size: PictureSize,
-) -> Result<Vec<(String, PathBuf)>, TheatreError> {
+) -> Result<Filmed, TheatreError> {
     let mut studio = Studio::open(config, size)?;
-    let mut order: Vec<usize> = (0..moments.len()).collect();
-    order.sort_by_key(|&moment| moments[moment].2);
-    let mut pictures = vec![(String::new(), PathBuf::new()); moments.len()];
-    for moment in order {
-        let (name, caption, tick) = moments[moment];
-        studio.run_to(tick)?;
+    let mut pictures = Vec::new();
+    for &(name, caption, moment) in moments {
+        studio.run_to(moment)?;
         let path = out.join(name).with_extension("png");
         write_png(&studio.shoot(name)?, &path)?;
-        pictures[moment] = (caption.to_owned(), path);
+        pictures.push((caption.to_owned(), path));
     }
-    Ok(pictures)
+    Ok(Filmed { trace: studio.trace, pictures })
+}
+
+/// When a picture is taken; moments are waited for in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// At the end of this tick.
+    Tick(u64),
+    /// After so many cuts.
+    Cuts(usize),
+    /// When the session has ended.
+    End,
+}
+
+/// A session that was run with a camera.
+pub struct Filmed {
+    /// The trace, if the session ended before the last picture.
+    pub trace: Option<Trace>,
+    /// Captions and files.
+    pub pictures: Vec<(String, PathBuf)>,
 }
 
 /// A theatre with a camera instead of a window.
@@ -84,10 +90,14 @@ struct Studio {
     app: App,
     target: Handle<Image>,
     shot: Shot,
+    trace: Option<Trace>,
 }
 
 /// Where the renderer leaves the picture.
 type Shot = Arc<Mutex<Option<Image>>>;
+
+/// Ticks in one update between pictures.
+const TICKS_AN_UPDATE: u64 = 30;
 
 /// Frames between asking for a picture and giving it up: meshes, pipelines and the copy back take a handful.
 const PATIENCE: usize = 200;
@@ -114,7 +124,7 @@ impl Studio {
         app.world_mut().spawn((scene::camera(), smoothing, RenderTarget::Image(target.clone().into())));
         app.finish();
         app.cleanup();
-        let mut studio = Self { app, target, shot: Shot::default() };
+        let mut studio = Self { app, target, shot: Shot::default(), trace: None };
         studio.light(false);
         while *studio.app.world().resource::<SessionState>() == SessionState::Waiting {
             studio.update()?;
@@ -134,16 +144,29 @@ impl Studio {
         self.app.update();
         match self.app.world_mut().resource_mut::<Outcome>().0.take() {
             Some(Err(fault)) => Err(fault.into()),
-            _ => Ok(()),
+            Some(Ok(trace)) => {
+                self.trace = Some(trace);
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 
-    /// One tick an update, as in every headless session, until `tick` or the session's end.
-    fn run_to(&mut self, tick: u64) -> Result<(), TheatreError> {
-        self.app.insert_resource(TimeUpdateStrategy::FixedTimesteps(1));
-        while self.app.world().resource::<Tick>().0 < tick
-            && *self.app.world().resource::<SessionState>() == SessionState::Running
-        {
+    /// Runs until a moment or the session's end, some ticks an update: a frame that draws nothing costs something too.
+    fn run_to(&mut self, moment: Moment) -> Result<(), TheatreError> {
+        while *self.app.world().resource::<SessionState>() == SessionState::Running {
+            let world = self.app.world();
+            let now = world.resource::<Tick>().0;
+            let cuts = || world.resource::<Recorder>().trace.events().filter(|(_, event)| matches!(event, Event::Cut { .. })).count();
+            let ticks = match moment {
+                Moment::Tick(tick) => tick.saturating_sub(now).min(TICKS_AN_UPDATE),
+                Moment::Cuts(enough) if cuts() >= enough => 0,
+                Moment::Cuts(_) | Moment::End => TICKS_AN_UPDATE,
+            };
+            if ticks == 0 {
+                break;
+            }
+            self.app.insert_resource(TimeUpdateStrategy::FixedTimesteps(ticks as u32));
             self.update()?;
         }
         self.app.insert_resource(TimeUpdateStrategy::FixedTimesteps(0));

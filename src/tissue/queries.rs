@@ -5,7 +5,6 @@ use glam::Vec3;
 use super::body::SoftBody;
 use super::material::Material;
 use super::terms::vec3;
-use crate::geom::TetMesh;
 
 impl SoftBody {
     /// Von Mises stress at every node, Pa: the mean of the elements around it, weighted by their volume. An element stress of linear
@@ -69,29 +68,39 @@ impl SoftBody {
         !self.pieces.pinned[self.pieces.of_tet[tet] as usize]
     }
 
-    /// A place, now, where tissue whose rest centre is inside still hangs on tissue whose is outside: the middle of the first face they share, or a
-    /// node where they share no face; `None` when they are apart.
-    pub fn link_across(&self, inside: impl Fn(Vec3) -> bool) -> Option<Vec3> {
-        let within: Vec<bool> = (0..self.tets.len()).map(|tet| inside(self.rest_centre(tet))).collect();
-        let mut touched = vec![[false; 2]; self.rest.len()];
-        for (corners, &is_inside) in self.tets.iter().zip(&within) {
-            corners.iter().for_each(|&v| touched[v as usize][usize::from(is_inside)] = true);
+    /// Where the tissue around `from` still hangs on fixed nodes across the border of a region, at rest, m: the crossing of the shortest
+    /// way (from element to element by shared nodes) to an element with a fixed node. Nothing when it hangs on none.
+    pub fn link_across(&self, from: Vec3, inside: impl Fn(Vec3) -> bool) -> Option<Vec3> {
+        let mut around: Vec<Vec<u32>> = vec![Vec::new(); self.rest.len()];
+        for (tet, corners) in (0u32..).zip(&self.tets) {
+            corners.iter().for_each(|&v| around[v as usize].push(tet));
         }
-        let shared = |v: u32| touched[v as usize] == [true, true];
-        let at = |v: u32| self.positions[v as usize];
-        let mut faces: Vec<([u32; 3], bool)> = Vec::new();
-        for (&corners, &is_inside) in self.tets.iter().zip(&within) {
-            for mut face in TetMesh::faces(corners) {
-                if face.iter().all(|&v| shared(v)) {
-                    face.sort_unstable();
-                    faces.push((face, is_inside));
+        let (start, _) = self.locate(from);
+        let mut came_from = vec![u32::MAX; self.tets.len()];
+        came_from[start] = start as u32;
+        let mut queue = std::collections::VecDeque::from([start as u32]);
+        while let Some(tet) = queue.pop_front() {
+            let corners = self.tets[tet as usize];
+            if corners.iter().any(|&v| self.is_pinned[v as usize]) {
+                let mut at = tet;
+                while at as usize != start {
+                    let before = came_from[at as usize];
+                    if inside(self.rest_centre(before as usize)) && !inside(self.rest_centre(at as usize)) {
+                        return Some((self.rest_centre(before as usize) + self.rest_centre(at as usize)) * 0.5);
+                    }
+                    at = before;
+                }
+                return None;
+            }
+            for v in corners {
+                for &next in &around[v as usize] {
+                    if came_from[next as usize] == u32::MAX {
+                        came_from[next as usize] = tet;
+                        queue.push_back(next);
+                    }
                 }
             }
         }
-        faces.sort_unstable();
-        let mut pairs = faces.chunk_by(|a, b| a.0 == b.0);
-        let link = pairs.find(|pair| pair.len() == 2 && pair[0].1 != pair[1].1);
-        let by_face = link.map(|pair| pair[0].0.iter().map(|&v| at(v)).sum::<Vec3>() / 3.0);
-        by_face.or_else(|| (0..self.rest.len() as u32).find(|&v| shared(v)).map(at))
+        None
     }
 }

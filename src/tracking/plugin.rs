@@ -129,6 +129,6 @@ impl Sight for View<'_> {
 
     fn bridge(&self) -> Option<Vec3> {
         let (tissue, wedge) = self.tissue.zip(self.excision)?;
-        tissue.body.link_across(|point| wedge.contains(point))
+        tissue.body.link_across(wedge.lesion, |point| wedge.contains(point))
     }
 }

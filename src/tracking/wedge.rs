@@ -64,8 +64,8 @@ pub struct WedgePlan {
     geometry: WedgeGeometry,
     /// Where to hold: on the surface above the lesion, at rest.
     hold: Vec3,
-    /// Reach of the organ along the spine, from `geometry.spine`, m: near and far end.
-    reach: [f32; 2],
+    /// Where the organ begins along the spine, from `geometry.spine`, m.
+    near: f32,
     /// How far the surface is from the spine along the slopes, m.
     slant: f32,
     stage: Stage,
@@ -90,22 +90,31 @@ const STEP_M: f32 = 0.008;
 const OVER_M: f32 = 0.004;
 
 impl WedgePlan {
-    /// A plan for an organ that reaches from `reach[0]` to `reach[1]` along the spine and `slant` up the slopes, m.
-    pub fn new(geometry: WedgeGeometry, hold: Vec3, reach: [f32; 2], slant: f32) -> Self {
+    /// A plan for an organ whose points (at rest) `inside` knows. Strokes go from the near end of each plane to the far one, at each
+    /// depth from the surface down to the spine, wherever the blades would meet the organ.
+    pub fn new(geometry: WedgeGeometry, hold: Vec3, inside: impl Fn(Vec3) -> bool) -> Self {
+        let steps = |from: f32, to: f32| (0..).map(move |i| from + STEP_M * i as f32).take_while(move |t| *t < to);
+        let last = |direction: Vec3| steps(0.0, 0.1).filter(|&t| inside(geometry.spine + direction * t)).last().unwrap_or(0.0);
+        let near = -last(-geometry.along);
+        let slant = geometry.slopes.iter().map(|slope| last(*slope)).fold(0.0, f32::max) + STEP_M;
         let mut strokes = Vec::new();
         for plane in [0, 1] {
-            let mut depth = reach[0] + STEP_M;
-            while depth < reach[1] + STEP_M {
-                let mut height = slant + OVER_M;
-                while height > -OVER_M {
-                    strokes.push((plane, geometry.spine + geometry.along * depth + geometry.slopes[plane] * height));
-                    height -= STEP_M;
+            let slope = geometry.slopes[plane];
+            for depth in steps(-0.06, 0.08) {
+                for down in steps(0.0, slant + 2.0 * OVER_M) {
+                    let tip = geometry.spine + geometry.along * depth + slope * (slant + OVER_M - down);
+                    // the blades reach back from the tip, and as far to either side as they open
+                    let met = [0.0, -0.5, -1.0].iter().any(|back| {
+                        [-1.0, 0.0, 1.0].iter().any(|side| inside(tip + geometry.along * (back * STEP_M) + slope * (side * 0.7 * STEP_M)))
+                    });
+                    if met {
+                        strokes.push((plane, tip));
+                    }
                 }
-                depth += STEP_M;
             }
         }
         strokes.reverse();
-        Self { geometry, hold, reach, slant, stage: Stage::Expose, strokes, mended: 0 }
+        Self { geometry, hold, near, slant, stage: Stage::Expose, strokes, mended: 0 }
     }
 
     pub(super) fn decide(&mut self, hands: &mut [Hand; 2], sight: &dyn Sight, skill: &Skill, chance: &mut Chance) {
@@ -114,7 +123,7 @@ impl WedgePlan {
         match self.stage {
             Stage::Expose if left.is_idle() && right.is_idle() => {
                 left.push([Move::Jaws(0.0), Move::Reach { to: Goal::Tissue(self.hold, up * 0.03), jaw: Vec3::X, pace: 1.0 }]);
-                let aside = self.geometry.spine + self.geometry.along * (self.reach[0] - 0.03) + self.geometry.slopes[0] * self.slant;
+                let aside = self.geometry.spine + self.geometry.along * (self.near - 0.03) + self.geometry.slopes[0] * self.slant;
                 right.push([Move::Jaws(0.0), Move::Reach { to: Goal::At(aside), jaw: self.geometry.slopes[0], pace: 1.0 }]);
                 right.push([Move::Wait(0.6)]);
                 self.stage = Stage::Grasp { tries: 0 };
@@ -159,8 +168,9 @@ impl WedgePlan {
                     // strokes around what still hangs on, at growing distance
                     let plane = self.geometry.nearest_plane(place);
                     let offset = (self.mended % 5) as f32 - 2.0;
-                    let past = 0.006 + 0.002 * (self.mended % 3) as f32;
-                    let place = place + self.geometry.along * past + self.geometry.slopes[plane] * (0.002 * offset);
+                    let past = 0.004 + 0.003 * (self.mended % 3) as f32;
+                    let off_plane = self.geometry.normals[plane] * self.geometry.normals[plane].dot(place - self.geometry.spine);
+                    let place = place - off_plane + self.geometry.along * past + self.geometry.slopes[plane] * (0.002 * offset);
                     self.stroke(right, plane, place, skill, chance);
                     self.mended += 1;
                 } else {
@@ -187,7 +197,7 @@ impl WedgePlan {
 
     /// Back out of one slit and over to the mouth of the other.
     fn withdraw(&self, hand: &mut Hand, plane: usize) {
-        let out = self.geometry.spine + self.geometry.along * (self.reach[0] - 0.03) + self.geometry.slopes[plane] * self.slant;
+        let out = self.geometry.spine + self.geometry.along * (self.near - 0.03) + self.geometry.slopes[plane] * self.slant;
         hand.push([Move::Reach { to: Goal::By(-self.geometry.along * 0.05), jaw: self.geometry.slopes[1 - plane], pace: 1.0 }]);
         hand.push([Move::Reach { to: Goal::At(out), jaw: self.geometry.slopes[plane], pace: 1.0 }]);
     }
