@@ -7,8 +7,22 @@ use std::{
 
 /// Modules in the order in which they may use each other: a module uses what stands before it, never what stands after.
 const ORDER: [&str; 16] = [
-    "units", "clock", "geom", "tissue", "suture", "patient", "rigid", "instrument", "tracking", "scenario", "session", "scoring",
-    "assessment", "theatre", "xr", "cli",
+    "units",
+    "clock",
+    "geom",
+    "tissue",
+    "suture",
+    "patient",
+    "rigid",
+    "instrument",
+    "tracking",
+    "scenario",
+    "session",
+    "scoring",
+    "assessment",
+    "theatre",
+    "xr",
+    "cli",
 ];
 
 /// Folders whose every file may name Bevy; elsewhere only `plugin.rs` may.
@@ -19,7 +33,8 @@ fn rank(module: &str) -> Option<usize> {
 }
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder).expect("the sources").map(|entry| entry.expect("an entry").path()).collect();
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).expect("the sources").map(|entry| entry.expect("an entry").path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
@@ -115,7 +130,11 @@ fn every_module_uses_only_what_stands_left_of_it() {
 #[test]
 fn a_line_that_runs_the_other_way_is_found() {
     let file = Path::new("src/tissue/solver.rs");
-    let found = faults("tissue", file, "use crate::{\n    geom::Pose,\n    session::Trace,\n};\nuse crate::cli::main;\nuse bevy::prelude::*;\n");
+    let found = faults(
+        "tissue",
+        file,
+        "use crate::{\n    geom::Pose,\n    session::Trace,\n};\nuse crate::cli::main;\nuse bevy::prelude::*;\n",
+    );
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(found[0].contains("solver.rs:3:") && found[0].contains("session"), "{found:?}");
     assert!(faults("tissue", Path::new("src/tissue/plugin.rs"), "use bevy::prelude::*; // crate::session\n").is_empty());

@@ -8,7 +8,11 @@ use std::{
 use serde_json::Value;
 
 pub fn halsted(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_halsted")).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("the program")
+    Command::new(env!("CARGO_BIN_EXE_halsted"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("the program")
 }
 
 fn json(output: &Output) -> Value {

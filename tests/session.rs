@@ -67,7 +67,10 @@ fn a_damaged_trace_is_refused_or_read_to_the_damage_but_never_wrong() {
         std::fs::write(&path, &flipped).unwrap();
         match Trace::read(&path) {
             Ok(part) => assert_eq!(part.ticks[..], ran.ticks[..part.ticks.len()], "byte {at}"),
-            Err(fault) => assert!(matches!(fault, TraceError::Damaged { .. } | TraceError::Version { .. } | TraceError::NotATrace { .. }), "{fault}"),
+            Err(fault) => assert!(
+                matches!(fault, TraceError::Damaged { .. } | TraceError::Version { .. } | TraceError::NotATrace { .. }),
+                "{fault}"
+            ),
         }
     }
 }

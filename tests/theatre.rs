@@ -1,7 +1,7 @@
 //! What is seen, looked at pixel by pixel. These tests need a Vulkan driver; without one they are skipped, aloud, and with
 //! `HALSTED_REQUIRE=all` they fail instead.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use halsted::{
     session::plugin::{SessionConfig, Source},
@@ -25,7 +25,7 @@ fn case(name: &str) -> SessionConfig {
 fn first_tick(name: &str) -> Option<bevy::image::Image> {
     let out = tempfile::tempdir().expect("a temporary folder");
     let taken = take_pictures(case(name), &[("first", "The first tick", Moment::Tick(1))], out.path(), SIZE);
-    let pictures: Vec<(String, PathBuf)> = match taken {
+    let pictures = match taken {
         Err(TheatreError::NoDriver) if std::env::var("HALSTED_REQUIRE").is_ok_and(|what| what == "all") => {
             panic!("HALSTED_REQUIRE=all, but there is no Vulkan driver")
         }
@@ -33,7 +33,7 @@ fn first_tick(name: &str) -> Option<bevy::image::Image> {
             eprintln!("skipped: no Vulkan driver");
             return None;
         }
-        other => other.expect("a picture"),
+        other => other.expect("a picture").pictures,
     };
     assert_eq!(pictures[0].0, "The first tick");
     let left: Vec<_> = std::fs::read_dir(out.path()).expect("the folder").flatten().collect();

@@ -31,7 +31,10 @@ pub fn check(paths: &[PathBuf], json: bool) -> Answer {
         visit(path, true, &mut report)?;
     }
     if report.checked == 0 {
-        return Err(miette::miette!(help = "cases and rubrics are .ron files; a twin is a folder with twin.ron", "nothing to check here"));
+        return Err(miette::miette!(
+            help = "cases and rubrics are .ron files; a twin is a folder with twin.ron",
+            "nothing to check here"
+        ));
     }
     if json {
         print_json(&report)?;
@@ -56,7 +59,8 @@ fn visit(path: &Path, named: bool, report: &mut Report) -> miette::Result<()> {
             }
             return Ok(());
         }
-        let mut inside: Vec<PathBuf> = std::fs::read_dir(path).map_err(io)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        let mut inside: Vec<PathBuf> =
+            std::fs::read_dir(path).map_err(io)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
         inside.sort();
         for entry in inside.iter().filter(|entry| !entry.is_symlink()) {
             visit(entry, false, report)?;

@@ -53,7 +53,8 @@ impl Demo {
 
         let case = assets::case(Path::new("wedge_excision"))?;
         let path = trace_path(out, &case);
-        let config = SessionConfig { case, assets: out.clone(), seed: 1, source: Source::Bot(Skill::EXPERT), trace: Some(path.clone()) };
+        let config =
+            SessionConfig { case, assets: out.clone(), seed: 1, source: Source::Bot(Skill::EXPERT), trace: Some(path.clone()) };
         let (trace, pictures) = operate(config, out)?;
         let operated_in = start.elapsed() - imported_in;
         let (rubric, score) = score_of(&trace, Some(&path))?;
@@ -79,7 +80,7 @@ impl Demo {
 fn operate(config: SessionConfig, out: &Path) -> miette::Result<(Trace, Vec<(String, PathBuf)>)> {
     let moments = [
         ("before", "Before the operation", Moment::Tick(1)),
-        ("during", "During the excision", Moment::Cuts(50)),
+        ("during", "During the excision", Moment::Cuts(40)),
         ("after", "After the specimen was lifted out", Moment::End),
     ];
     eprintln!("operating …");

@@ -124,7 +124,8 @@ fn tissue_simulate(case: &std::path::Path, json: bool) -> Answer {
 
 /// Prints one JSON document and nothing else.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> miette::Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|why| miette::miette!("the answer cannot be written as JSON: {why}"))?;
+    let text =
+        serde_json::to_string_pretty(value).map_err(|why| miette::miette!("the answer cannot be written as JSON: {why}"))?;
     print_line(&text)
 }
 

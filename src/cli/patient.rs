@@ -75,12 +75,18 @@ pub struct Deidentify {
 }
 
 fn voxel(text: &str) -> Result<[usize; 3], String> {
-    let parts: Vec<usize> = text.split(',').map(|part| part.trim().parse().map_err(|_| format!("`{part}` is not a whole number"))).collect::<Result<_, _>>()?;
+    let parts: Vec<usize> = text
+        .split(',')
+        .map(|part| part.trim().parse().map_err(|_| format!("`{part}` is not a whole number")))
+        .collect::<Result<_, _>>()?;
     parts.try_into().map_err(|_| "three numbers: column,row,slice".to_owned())
 }
 
 fn range(text: &str) -> Result<(f32, f32), String> {
-    let parts: Vec<f32> = text.split(',').map(|part| part.trim().parse().map_err(|_| format!("`{part}` is not a number"))).collect::<Result<_, _>>()?;
+    let parts: Vec<f32> = text
+        .split(',')
+        .map(|part| part.trim().parse().map_err(|_| format!("`{part}` is not a number")))
+        .collect::<Result<_, _>>()?;
     match parts[..] {
         [low, high] if low < high => Ok((low, high)),
         _ => Err("two numbers, the lower first: 0,200".to_owned()),
@@ -137,7 +143,11 @@ impl Import {
         progress.end();
         let (twin, report) = imported?;
         twin.write(&self.out)?;
-        if self.json { print_json(&report)? } else { print_line(&summary(&report))? }
+        if self.json {
+            print_json(&report)?
+        } else {
+            print_line(&summary(&report))?
+        }
         Ok(Found::Well)
     }
 }
@@ -146,7 +156,12 @@ impl Deidentify {
     fn run(self) -> Answer {
         let options = DeidentifyOptions { pixels_checked: self.checked, ..DeidentifyOptions::default() };
         let report = deidentify_folder(&self.dir, &self.out, &options)?;
-        print_line(&format!("{} files in {}, {} that are no images left out", report.written, self.out.display(), report.skipped))?;
+        print_line(&format!(
+            "{} files in {}, {} that are no images left out",
+            report.written,
+            self.out.display(),
+            report.skipped
+        ))?;
         Ok(Found::Well)
     }
 }

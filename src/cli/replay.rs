@@ -37,7 +37,11 @@ impl Replay {
                 Ok(Found::Well)
             }
             Some(tick) => {
-                print_line(&format!("{}: the digests part at tick {tick} ({:.2} s)", self.trace.display(), crate::clock::secs_at(tick)))?;
+                print_line(&format!(
+                    "{}: the digests part at tick {tick} ({:.2} s)",
+                    self.trace.display(),
+                    crate::clock::secs_at(tick)
+                ))?;
                 Ok(Found::Wanting)
             }
         }
@@ -66,7 +70,10 @@ impl CaseFolder {
         let name = |path: &str, other: &str| Path::new(path).file_name().map_or(other.into(), |name| name.to_owned());
         let case = folder.path().join(name(&trace.header.case, "case")).with_extension("ron");
         let rubric = name(&scenario.rubric, "rubric.ron");
-        let text = trace.header.scenario_ron.replace(&format!("\"{}\"", scenario.rubric), &format!("{:?}", Path::new("rubrics").join(&rubric)));
+        let text = trace
+            .header
+            .scenario_ron
+            .replace(&format!("\"{}\"", scenario.rubric), &format!("{:?}", Path::new("rubrics").join(&rubric)));
         std::fs::create_dir(folder.path().join("rubrics")).map_err(io)?;
         std::fs::write(folder.path().join("rubrics").join(&rubric), &trace.header.rubric_ron).map_err(io)?;
         std::fs::write(&case, text).map_err(io)?;

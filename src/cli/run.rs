@@ -53,7 +53,11 @@ impl Run {
         if let Some(out) = &self.out {
             write_assessment(out, &trace, &score, &rubric, &[])?;
         }
-        if self.json { print_json(&score)? } else { print_line(&summary(&score))? }
+        if self.json {
+            print_json(&score)?
+        } else {
+            print_line(&summary(&score))?
+        }
         Ok(Found::Well)
     }
 }

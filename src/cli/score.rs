@@ -22,13 +22,18 @@ impl Score {
         let trace = Trace::read(&self.trace)?;
         let rubric = match &self.rubric {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|why| miette::miette!("{}: cannot be read: {why}", path.display()))?;
+                let text =
+                    std::fs::read_to_string(path).map_err(|why| miette::miette!("{}: cannot be read: {why}", path.display()))?;
                 scoring::parse(&text, &path.display().to_string())?
             }
             None => scoring::rubric_of(&trace)?,
         };
         let score = run::scored(&trace, &rubric, Some(&self.trace))?;
-        if self.json { print_json(&score)? } else { print_line(&run::summary(&score))? }
+        if self.json {
+            print_json(&score)?
+        } else {
+            print_line(&run::summary(&score))?
+        }
         Ok(Found::Well)
     }
 }

@@ -18,8 +18,10 @@ impl HandInput {
     /// This input with every number finite and in range, or nothing when the pose makes no sense: a device glitch holds the tool.
     pub fn sound(self) -> Option<Self> {
         let far = self.pose.position.abs().max_element() > 10.0;
-        (self.pose.is_sound() && !far && self.closure.is_finite())
-            .then(|| Self { pose: Pose { rotation: self.pose.rotation.normalize(), ..self.pose }, closure: self.closure.clamp(0.0, 1.0) })
+        (self.pose.is_sound() && !far && self.closure.is_finite()).then(|| Self {
+            pose: Pose { rotation: self.pose.rotation.normalize(), ..self.pose },
+            closure: self.closure.clamp(0.0, 1.0),
+        })
     }
 }
 

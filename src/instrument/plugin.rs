@@ -107,11 +107,7 @@ impl Plugin for InstrumentPlugin {
             .add_systems(FixedUpdate, (move_tools, work_jaws, shape_tools).chain().in_set(SessionSystems::Act))
             .add_systems(
                 FixedUpdate,
-                (forget_slipped, read_forces)
-                    .chain()
-                    .after(report_overstress)
-                    .after(watch_rings)
-                    .in_set(SessionSystems::Observe),
+                (forget_slipped, read_forces).chain().after(report_overstress).after(watch_rings).in_set(SessionSystems::Observe),
             );
     }
 }
@@ -218,7 +214,8 @@ fn grasp_ring(tool: &Tool, rings: &mut Query<(Entity, &mut RingObject, &Transfor
 }
 
 fn grasp_tissue(tool: &Tool, tissues: &mut Query<(Entity, &mut Tissue)>) -> Option<Held> {
-    let region = JawRegion { world_from_tip: tool.pose, length_m: tool.spec.jaw_length_m, half_opening_m: 0.5 * tool.spec.jaw_length_m };
+    let region =
+        JawRegion { world_from_tip: tool.pose, length_m: tool.spec.jaw_length_m, half_opening_m: 0.5 * tool.spec.jaw_length_m };
     tissues
         .iter_mut()
         .find_map(|(entity, mut tissue)| tissue.body.grasp(tool.side.index() as u8, &region).map(|_| Held::Tissue(entity)))
@@ -271,8 +268,13 @@ fn forget_slipped(mut tools: Query<&mut Tool>, mut grips: MessageReader<GripSlip
 fn read_forces(mut tools: Query<&mut Tool>, tissues: Query<&Tissue>, rings: Query<&RingObject>) {
     for mut tool in &mut tools {
         let number = tool.side.index();
-        let tissue: Vec3 = tissues.iter().map(|tissue| tissue.tool_forces[number].contact_n + tissue.tool_forces[number].grip_n).sum();
-        let ring: Vec3 = rings.iter().filter(|ring| ring.holds.first().is_some_and(|(holder, _)| *holder as usize == number)).map(|ring| ring.pull_n).sum();
+        let tissue: Vec3 =
+            tissues.iter().map(|tissue| tissue.tool_forces[number].contact_n + tissue.tool_forces[number].grip_n).sum();
+        let ring: Vec3 = rings
+            .iter()
+            .filter(|ring| ring.holds.first().is_some_and(|(holder, _)| *holder as usize == number))
+            .map(|ring| ring.pull_n)
+            .sum();
         tool.force_n = ring - tissue;
     }
 }

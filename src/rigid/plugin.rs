@@ -9,10 +9,7 @@ use bevy_rapier3d::prelude::*;
 
 use super::{Board, PrismRing};
 use crate::{
-    clock::{
-        TICK_SECS,
-        plugin::SessionSystems,
-    },
+    clock::{TICK_SECS, plugin::SessionSystems},
     geom::Pose,
 };
 
@@ -115,7 +112,13 @@ fn set_gravity(mut configurations: Query<&mut RapierConfiguration>) {
 /// Spawns the table, the board with its pegs, and one ring on each of `rings` (name, peg).
 pub fn spawn_board(commands: &mut Commands, board: &Board, shape: PrismRing, rings: &[(String, usize)]) {
     let half = 0.5 * board.size_m;
-    commands.spawn((OfBench, Transform::from_xyz(0.0, -0.01, 0.0), RigidBody::Fixed, Collider::cuboid(0.5, 0.01, 0.5), Friction::coefficient(0.6)));
+    commands.spawn((
+        OfBench,
+        Transform::from_xyz(0.0, -0.01, 0.0),
+        RigidBody::Fixed,
+        Collider::cuboid(0.5, 0.01, 0.5),
+        Friction::coefficient(0.6),
+    ));
     commands.spawn((
         OfBench,
         PegBoard(board.clone()),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Fault, Faults, Scenario, StepWhen, ErrorWhen,
+    ErrorWhen, Fault, Faults, Scenario, StepWhen,
     fault::{nearest, place_of},
     file::SCENARIO_VERSION,
 };
@@ -45,7 +45,11 @@ fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
         fault(&["version"], message, Some("a newer Halsted may read it".to_owned()));
     }
     if scenario.patient.is_none() && scenario.board.is_none() {
-        fault(&["("], "the case has neither a patient nor a board".to_owned(), Some("add `patient: (…)` or `board: (…)`".to_owned()));
+        fault(
+            &["("],
+            "the case has neither a patient nor a board".to_owned(),
+            Some("add `patient: (…)` or `board: (…)`".to_owned()),
+        );
     }
     if scenario.steps.is_empty() {
         fault(&["steps"], "the case has no steps".to_owned(), Some("a session is complete when every step is done".to_owned()));
@@ -73,15 +77,24 @@ fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
             _ => (true, false),
         };
         if needs_lesion && scenario.patient.is_none() {
-            fault(&["steps", &quoted, "done_when"], format!("step `{}` asks for a lesion, but the case has no patient", step.id), None);
+            fault(
+                &["steps", &quoted, "done_when"],
+                format!("step `{}` asks for a lesion, but the case has no patient", step.id),
+                None,
+            );
         }
         if needs_board && scenario.board.is_none() {
-            fault(&["steps", &quoted, "done_when"], format!("step `{}` asks for rings, but the case has no board", step.id), None);
+            fault(
+                &["steps", &quoted, "done_when"],
+                format!("step `{}` asks for rings, but the case has no board", step.id),
+                None,
+            );
         }
         if let (StepWhen::RingsOn { count, half }, Some(board)) = (&step.done_when, &scenario.board) {
             let (rings, pegs) = (board.pegs(board.start).len(), board.pegs(*half).len());
             if *count == 0 || *count > rings.min(pegs) {
-                let message = format!("step `{}` asks for {count} rings; there are {rings} rings and {pegs} pegs on that half", step.id);
+                let message =
+                    format!("step `{}` asks for {count} rings; there are {rings} rings and {pegs} pegs on that half", step.id);
                 fault(&["steps", &quoted, "count"], message, None);
             }
         }
@@ -91,9 +104,14 @@ fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
         if !ids.insert(&rule.id) {
             fault(&["errors", &quoted], format!("the id `{}` is used twice", rule.id), None);
         }
-        let needs_patient = matches!(rule.when, ErrorWhen::CutWithin { .. } | ErrorWhen::RemnantOverstressed | ErrorWhen::TissueSlipped);
+        let needs_patient =
+            matches!(rule.when, ErrorWhen::CutWithin { .. } | ErrorWhen::RemnantOverstressed | ErrorWhen::TissueSlipped);
         if needs_patient && scenario.patient.is_none() {
-            fault(&["errors", &quoted, "when"], format!("error `{}` is about tissue, but the case has no patient", rule.id), None);
+            fault(
+                &["errors", &quoted, "when"],
+                format!("error `{}` is about tissue, but the case has no patient", rule.id),
+                None,
+            );
         }
         if !needs_patient && scenario.board.is_none() {
             fault(&["errors", &quoted, "when"], format!("error `{}` is about rings, but the case has no board", rule.id), None);
@@ -116,7 +134,10 @@ fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
         }
     }
     if let Some(board) = &scenario.board {
-        if board.left_pegs_mm.is_empty() || board.right_pegs_mm.is_empty() || board.left_pegs_mm.len() + board.right_pegs_mm.len() > 100 {
+        if board.left_pegs_mm.is_empty()
+            || board.right_pegs_mm.is_empty()
+            || board.left_pegs_mm.len() + board.right_pegs_mm.len() > 100
+        {
             fault(&["board", "left_pegs_mm"], "each half of the board needs pegs, 100 in all at most".to_owned(), None);
         }
         let inner = board.ring.hole_radius_mm.get();
@@ -124,7 +145,11 @@ fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
             fault(&["board", "hole_radius_mm"], "the hole is not wider than a peg".to_owned(), None);
         }
         if inner >= 0.5 * board.ring.circumradius_mm.get() {
-            fault(&["board", "hole_radius_mm"], "the hole leaves no wall: it must be less than half the circumradius".to_owned(), None);
+            fault(
+                &["board", "hole_radius_mm"],
+                "the hole leaves no wall: it must be less than half the circumradius".to_owned(),
+                None,
+            );
         }
         if !(board.ring.mass_g.is_finite() && board.ring.mass_g > 0.0) {
             fault(&["board", "mass_g"], "mass_g is not a positive number of grams".to_owned(), None);

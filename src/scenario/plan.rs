@@ -39,7 +39,8 @@ pub fn bench_board(part: &BoardPart) -> (Board, PrismRing, Vec<(String, usize)>)
     );
     let starts = pegs.iter().enumerate().filter(|(_, peg)| peg.half == part.start);
     let rings = starts.enumerate().map(|(number, (peg, _))| (format!("ring {}", number + 1), peg)).collect();
-    let board = Board { size_m, peg_radius_m: 0.5 * part.peg_diameter_mm.metres(), peg_height_m: part.peg_height_mm.metres(), pegs };
+    let board =
+        Board { size_m, peg_radius_m: 0.5 * part.peg_diameter_mm.metres(), peg_height_m: part.peg_height_mm.metres(), pegs };
     (board, ring, rings)
 }
 

@@ -12,7 +12,7 @@ use crate::{
     clock::plugin::{SessionSystems, Tick},
     instrument::{
         Side,
-        plugin::{Held, Tool, TissueCut},
+        plugin::{Held, TissueCut, Tool},
     },
     rigid::{
         Half,
@@ -43,7 +43,9 @@ pub enum CaseError {
     NotText { file: String },
     #[error("{0}")]
     Faults(#[from] Faults),
-    #[error("{file}:{line}:{column}: the rubric `{rubric}` cannot be read: {why}\n  help: its path is relative to the case's folder")]
+    #[error(
+        "{file}:{line}:{column}: the rubric `{rubric}` cannot be read: {why}\n  help: its path is relative to the case's folder"
+    )]
     Rubric { file: String, line: usize, column: usize, rubric: String, why: String },
 }
 
@@ -144,16 +146,14 @@ fn run_case(
             case.lesion_free = tissue.body.is_free_at(wedge.lesion);
         }
         facts.lesion_free = case.lesion_free;
-        facts.overstress = stressed
-            .read()
-            .filter(|message| !wedge.contains(message.rest))
-            .map(|message| message.place)
-            .next();
+        facts.overstress = stressed.read().filter(|message| !wedge.contains(message.rest)).map(|message| message.place).next();
     }
     facts.tissue_slipped = slips.read().count() > 0;
     if let Ok(PegBoard(board)) = board.single() {
         for half in [Half::Left, Half::Right] {
-            let there = |ring: &&RingObject| ring.handed_over && ring.holds.is_empty() && ring.on_peg.is_some_and(|peg| board.pegs[peg].half == half);
+            let there = |ring: &&RingObject| {
+                ring.handed_over && ring.holds.is_empty() && ring.on_peg.is_some_and(|peg| board.pegs[peg].half == half)
+            };
             facts.rings_on[usize::from(half == Half::Right)] = rings.iter().filter(there).count();
         }
     }

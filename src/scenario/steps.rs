@@ -102,7 +102,8 @@ impl Progress {
 fn holds(when: &StepWhen, facts: &Facts) -> (bool, f32) {
     match when {
         StepWhen::ToolsAtLesion { within_mm, hold_secs } => {
-            let near = |tip: &Option<Vec3>| tip.zip(facts.lesion).is_some_and(|(tip, lesion)| tip.distance(lesion) < within_mm.metres());
+            let near =
+                |tip: &Option<Vec3>| tip.zip(facts.lesion).is_some_and(|(tip, lesion)| tip.distance(lesion) < within_mm.metres());
             (facts.tips.iter().all(near), hold_secs.get() as f32)
         }
         StepWhen::LesionHeld { within_mm, force_n, hold_secs } => {

@@ -156,11 +156,15 @@ pub fn headless_app(config: SessionConfig, threads: Option<usize>) -> App {
         Some(threads) => TaskPoolPlugin { task_pool_options: bevy::app::TaskPoolOptions::with_num_threads(threads) },
         None => TaskPoolPlugin::default(),
     };
-    app.add_plugins((MinimalPlugins.set(pool), TransformPlugin, AssetPlugin { file_path: case_folder(&config.case), ..default() }))
-        .init_asset::<Mesh>()
-        .add_plugins(SimulationPlugins)
-        .insert_resource(config)
-        .insert_resource(TimeUpdateStrategy::FixedTimesteps(1));
+    app.add_plugins((
+        MinimalPlugins.set(pool),
+        TransformPlugin,
+        AssetPlugin { file_path: case_folder(&config.case), ..default() },
+    ))
+    .init_asset::<Mesh>()
+    .add_plugins(SimulationPlugins)
+    .insert_resource(config)
+    .insert_resource(TimeUpdateStrategy::FixedTimesteps(1));
     app.finish();
     app.cleanup();
     app
@@ -256,7 +260,9 @@ fn begin(world: &mut World, case: Case) -> Result<(), SessionError> {
     let source = match &config.source {
         Source::Live(_) => PoseSource::Live,
         Source::Motion(motion) => PoseSource::Motion(motion.clone()),
-        Source::Replay(trace) => PoseSource::Replay(trace.ticks.iter().map(|tick| tick.input).collect::<Vec<InputFrame>>().into_iter()),
+        Source::Replay(trace) => {
+            PoseSource::Replay(trace.ticks.iter().map(|tick| tick.input).collect::<Vec<InputFrame>>().into_iter())
+        }
         Source::Bot(skill) => {
             let plan = plan(&scenario, twin.as_deref()).ok_or(SessionError::NoPlan)?;
             let trocars = tools.each_ref().map(|tool| tool.trocar.position);
@@ -291,7 +297,13 @@ fn begin(world: &mut World, case: Case) -> Result<(), SessionError> {
         spawn_board(&mut commands, &board, ring, &rings);
     }
     for tool in tools {
-        spawn_tool_body(&mut commands, tool.side.index() as u8, tool.pose, tool.spec.jaw_length_m + 0.1, tool.spec.shaft_radius_m);
+        spawn_tool_body(
+            &mut commands,
+            tool.side.index() as u8,
+            tool.pose,
+            tool.spec.jaw_length_m + 0.1,
+            tool.spec.shaft_radius_m,
+        );
         commands.spawn((OfSession, tool));
     }
     world.flush();
@@ -329,7 +341,8 @@ fn make_body(scenario: &Scenario, twin: &Twin, lesion: Vec3) -> Result<SoftBody,
         density_kg_m3: twin.material.density_kg_m3.get() as f32,
         stress_limit_pa: patient.stress_limit_pa.get() as f32,
     };
-    let stiff = tissue::Material { name: "lesion".to_owned(), young_pa: organ.young_pa * patient.lesion.stiffness, ..organ.clone() };
+    let stiff =
+        tissue::Material { name: "lesion".to_owned(), young_pa: organ.young_pa * patient.lesion.stiffness, ..organ.clone() };
     let radius = patient.lesion.radius_mm.metres();
     let centre = |tet: usize| twin.tets.corners(tet).iter().sum::<Vec3>() * 0.25;
     let tet_material = (0..twin.tets.tets.len()).map(|tet| u8::from(centre(tet).distance(lesion) < radius)).collect();
@@ -366,12 +379,16 @@ fn collect_events(world: &World, cursors: &mut EventCursors) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     events.extend(read(world, &mut cursors.grasped).map(|m| Event::Grasped { side: m.side, what: m.what.clone() }));
     events.extend(read(world, &mut cursors.released).map(|m| Event::Released { side: m.side, what: m.what.clone() }));
-    events.extend(
-        read(world, &mut cursors.grips).map(|m| Event::Slipped { side: side(m.tool), what: tissue_name(m.tissue), force_n: m.force_n }),
-    );
-    events.extend(
-        read(world, &mut cursors.ring_slips).map(|m| Event::Slipped { side: side(m.tool), what: m.ring.clone(), force_n: m.force_n }),
-    );
+    events.extend(read(world, &mut cursors.grips).map(|m| Event::Slipped {
+        side: side(m.tool),
+        what: tissue_name(m.tissue),
+        force_n: m.force_n,
+    }));
+    events.extend(read(world, &mut cursors.ring_slips).map(|m| Event::Slipped {
+        side: side(m.tool),
+        what: m.ring.clone(),
+        force_n: m.force_n,
+    }));
     events.extend(read(world, &mut cursors.cuts).map(|m| Event::Cut {
         side: m.side,
         area_m2: m.report.area_m2,
@@ -386,10 +403,14 @@ fn collect_events(world: &World, cursors: &mut EventCursors) -> Vec<Event> {
         limit_pa: m.limit_pa,
         place: m.place,
     }));
+    events.extend(read(world, &mut cursors.dropped).map(|m| Event::Dropped {
+        what: m.ring.clone(),
+        lost: m.lost,
+        place: m.place,
+    }));
     events.extend(
-        read(world, &mut cursors.dropped).map(|m| Event::Dropped { what: m.ring.clone(), lost: m.lost, place: m.place }),
+        read(world, &mut cursors.placed).map(|m| Event::Placed { what: m.ring.clone(), on: format!("peg {}", m.peg + 1) }),
     );
-    events.extend(read(world, &mut cursors.placed).map(|m| Event::Placed { what: m.ring.clone(), on: format!("peg {}", m.peg + 1) }));
     events.extend(read(world, &mut cursors.rested).map(|m| Event::BodyRested { what: tissue_name(m.tissue) }));
     events.extend(read(world, &mut cursors.case).map(|m| match &m.0 {
         Happening::StepDone { index } => Event::StepDone { id: scenario.steps[*index].id.clone() },
@@ -415,8 +436,12 @@ fn record_tick(world: &mut World) {
     }
     let mut samples = [None; 2];
     for tool in world.query::<&Tool>().iter(world) {
-        samples[tool.side.index()] =
-            Some(ToolSample { pose: tool.pose, jaw_rad: tool.jaw.angle_rad, force_n: tool.force_n, holding: tool.holding.is_some() });
+        samples[tool.side.index()] = Some(ToolSample {
+            pose: tool.pose,
+            jaw_rad: tool.jaw.angle_rad,
+            force_n: tool.force_n,
+            holding: tool.holding.is_some(),
+        });
     }
     let mut digest = std::mem::take(&mut world.resource_mut::<Recorder>().digest);
     for tissue in world.query::<&Tissue>().iter(world) {

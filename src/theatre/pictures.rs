@@ -78,6 +78,7 @@ pub enum Moment {
 }
 
 /// A session that was run with a camera.
+#[derive(Debug)]
 pub struct Filmed {
     /// The trace, if the session ended before the last picture.
     pub trace: Option<Trace>,
@@ -97,7 +98,7 @@ struct Studio {
 type Shot = Arc<Mutex<Option<Image>>>;
 
 /// Ticks in one update between pictures.
-const TICKS_AN_UPDATE: u64 = 30;
+const TICKS_AN_UPDATE: u64 = 450;
 
 /// Frames between asking for a picture and giving it up: meshes, pipelines and the copy back take a handful.
 const PATIENCE: usize = 200;
@@ -157,7 +158,8 @@ impl Studio {
         while *self.app.world().resource::<SessionState>() == SessionState::Running {
             let world = self.app.world();
             let now = world.resource::<Tick>().0;
-            let cuts = || world.resource::<Recorder>().trace.events().filter(|(_, event)| matches!(event, Event::Cut { .. })).count();
+            let cuts =
+                || world.resource::<Recorder>().trace.events().filter(|(_, event)| matches!(event, Event::Cut { .. })).count();
             let ticks = match moment {
                 Moment::Tick(tick) => tick.saturating_sub(now).min(TICKS_AN_UPDATE),
                 Moment::Cuts(enough) if cuts() >= enough => 0,

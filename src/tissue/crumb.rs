@@ -41,7 +41,8 @@ impl SoftBody {
             nodes.dedup();
             let share = 1.0 / nodes.len() as f32;
             let shift = nodes.iter().map(|&v| self.positions[v as usize] - self.rest[v as usize]).sum::<Vec3>() * share;
-            let velocity = (nodes.iter().map(|&v| self.velocities[v as usize]).sum::<Vec3>() * share).clamp_length_max(FASTEST_M_PER_S);
+            let velocity =
+                (nodes.iter().map(|&v| self.velocities[v as usize]).sum::<Vec3>() * share).clamp_length_max(FASTEST_M_PER_S);
             self.anchors.retain(|anchor| nodes.binary_search(&anchor.node).is_err());
             for &v in &nodes {
                 self.is_crumb[v as usize] = true;

@@ -20,7 +20,9 @@ pub enum MotionError {
     #[error("{}: cannot be read: {why}", path.display())]
     Io { path: PathBuf, why: std::io::Error },
     #[error("{}:{line}: {why}", path.display())]
-    #[diagnostic(help("the header is t_s,hand,x_m,y_m,z_m,qx,qy,qz,qw,closure; hand is left or right; metres, seconds, unit quaternions"))]
+    #[diagnostic(help(
+        "the header is t_s,hand,x_m,y_m,z_m,qx,qy,qz,qw,closure; hand is left or right; metres, seconds, unit quaternions"
+    ))]
     Row { path: PathBuf, line: u64, why: String },
     #[error("{}: holds no motion", path.display())]
     Empty { path: PathBuf },
@@ -56,7 +58,10 @@ impl Motion {
             let fault = |line: u64, why: &str| MotionError::Row { path: path.to_owned(), line, why: why.to_owned() };
             let line = index as u64 + 2;
             let row = row.map_err(|why| fault(why.position().map_or(line, csv::Position::line), &why.to_string()))?;
-            let pose = Pose { position: Vec3::new(row.x_m, row.y_m, row.z_m), rotation: Quat::from_xyzw(row.qx, row.qy, row.qz, row.qw) };
+            let pose = Pose {
+                position: Vec3::new(row.x_m, row.y_m, row.z_m),
+                rotation: Quat::from_xyzw(row.qx, row.qy, row.qz, row.qw),
+            };
             let input = HandInput { pose, closure: row.closure }
                 .sound()
                 .ok_or_else(|| fault(line, "the pose is not a finite place within 10 m with a unit quaternion"))?;
@@ -134,7 +139,11 @@ mod tests {
             ("0,left,0,0,0,0,0,0,0,0", "quaternion"),
         ] {
             let message = read(&format!("{HEADER}{row}\n")).expect_err(row).to_string();
-            assert!(message.contains(":2:") && (message.contains(words) || message.contains("invalid") || message.contains("unknown variant")), "{message}");
+            assert!(
+                message.contains(":2:")
+                    && (message.contains(words) || message.contains("invalid") || message.contains("unknown variant")),
+                "{message}"
+            );
         }
         let backwards = format!("{HEADER}1,left,0,0,0,0,0,0,1,0\n0,left,0,0,0,0,0,0,1,0\n");
         assert!(read(&backwards).expect_err("backwards").to_string().contains(":3: time"));

@@ -92,7 +92,8 @@ impl PegPlan {
             }
             (Stage::Taken, Some(_)) if held_by(taker) => {
                 self.tries = 0;
-                hands[giver.index()].push([Move::Jaws(0.0), Move::Reach { to: Goal::By(Vec3::Y * 0.02), jaw: Vec3::X, pace: 0.8 }]);
+                hands[giver.index()]
+                    .push([Move::Jaws(0.0), Move::Reach { to: Goal::By(Vec3::Y * 0.02), jaw: Vec3::X, pace: 0.8 }]);
                 Stage::Pass
             }
             (Stage::Taken, Some(_)) if held_by(giver) && self.tries < 5 => {
@@ -147,7 +148,8 @@ impl PegPlan {
         let next = |this: &Self| {
             let (start, goal) = (&this.halves[this.leg], &this.halves[1 - this.leg]);
             let waiting = |ring: &&RingSight| !ring.lost && ring.on_peg.is_none_or(|peg| !goal.contains(&peg));
-            let order = |ring: &&RingSight| ring.on_peg.and_then(|peg| start.iter().position(|p| *p == peg)).unwrap_or(usize::MAX);
+            let order =
+                |ring: &&RingSight| ring.on_peg.and_then(|peg| start.iter().position(|p| *p == peg)).unwrap_or(usize::MAX);
             sight.rings().iter().filter(waiting).min_by_key(order).cloned()
         };
         let all_over = sight.rings().iter().all(|ring| ring.lost || ring.on_peg.is_some_and(|peg| goal.contains(&peg)));

@@ -105,7 +105,9 @@ impl WedgePlan {
                     let tip = geometry.spine + geometry.along * depth + slope * (slant + OVER_M - down);
                     // the blades reach back from the tip, and as far to either side as they open
                     let met = [0.0, -0.5, -1.0].iter().any(|back| {
-                        [-1.0, 0.0, 1.0].iter().any(|side| inside(tip + geometry.along * (back * STEP_M) + slope * (side * 0.7 * STEP_M)))
+                        [-1.0, 0.0, 1.0]
+                            .iter()
+                            .any(|side| inside(tip + geometry.along * (back * STEP_M) + slope * (side * 0.7 * STEP_M)))
                     });
                     if met {
                         strokes.push((plane, tip));
@@ -130,7 +132,11 @@ impl WedgePlan {
             }
             Stage::Grasp { tries } if left.is_idle() => {
                 if sight.holds(Side::Left) {
-                    left.push([Move::Wait(0.3), Move::Reach { to: Goal::By(up * (0.006 + skill.extra_pull_m)), jaw: Vec3::X, pace: 0.3 }, Move::Wait(0.6)]);
+                    left.push([
+                        Move::Wait(0.3),
+                        Move::Reach { to: Goal::By(up * (0.006 + skill.extra_pull_m)), jaw: Vec3::X, pace: 0.3 },
+                        Move::Wait(0.6),
+                    ]);
                     self.stage = Stage::Traction;
                 } else if tries < 6 {
                     // each try goes 2 mm deeper
@@ -162,7 +168,11 @@ impl WedgePlan {
             Stage::Mend if right.is_idle() => {
                 if sight.is_free() {
                     self.withdraw(right, 0);
-                    left.push([Move::Wait(0.3), Move::Reach { to: Goal::By(up * 0.06), jaw: Vec3::X, pace: 0.7 }, Move::Wait(1.0)]);
+                    left.push([
+                        Move::Wait(0.3),
+                        Move::Reach { to: Goal::By(up * 0.06), jaw: Vec3::X, pace: 0.7 },
+                        Move::Wait(1.0),
+                    ]);
                     self.stage = Stage::Lift;
                 } else if let Some(place) = sight.bridge().filter(|_| self.mended < 60) {
                     // strokes around what still hangs on, at growing distance
