@@ -75,6 +75,9 @@ pub struct RingDropped {
 
 /// How far a ring may lag behind the jaws before it slips, m: 81 N/m × 8 mm = 0.65 N for a ring of 10 g.
 const SLIP_M: f32 = 0.008;
+/// A ring rests when it has not moved for 0.1 s, and counts as dropped when it has rested elsewhere than on a peg for 0.5 s; ticks.
+const STILL_TICKS: u32 = 9;
+const DROPPED_TICKS: u32 = 45;
 /// A ring further than this from the board's edge is out of the field of view.
 const FIELD_MARGIN_M: f32 = 0.03;
 
@@ -134,7 +137,7 @@ pub fn spawn_board(commands: &mut Commands, board: &Board, shape: PrismRing, rin
             Transform::from_translation(middle),
             RigidBody::Fixed,
             Collider::cylinder(0.5 * board.peg_height_m, board.peg_radius_m),
-            Friction::coefficient(0.2),
+            Friction::coefficient(0.05),
         ));
     }
     let walls = shape.walls().into_iter().filter_map(|corners| Collider::convex_hull(&corners));
@@ -158,7 +161,7 @@ pub fn spawn_board(commands: &mut Commands, board: &Board, shape: PrismRing, rin
             RigidBody::Dynamic,
             collider.clone(),
             ColliderMassProperties::Mass(shape.mass_kg),
-            Friction::coefficient(0.4),
+            Friction::coefficient(0.2),
             Velocity::default(),
             GravityScale(1.0),
             Damping { linear_damping: 0.5, angular_damping: 2.0 },
@@ -245,18 +248,20 @@ pub fn watch_rings(
         }
         let resting = velocity.linear.length() < 0.01;
         ring.still = if resting { ring.still + 1 } else { 0 };
-        if ring.loose && !ring.lost && ring.still >= 9 {
-            ring.loose = false;
-            match board.peg_under(&ring.shape, pose) {
-                Some(peg) => {
-                    ring.on_peg = Some(peg);
-                    placed.write(RingPlaced { ring: ring.name.clone(), peg });
-                }
-                None => {
-                    (ring.on_peg, ring.handed_over) = (None, false);
-                    dropped.write(RingDropped { ring: ring.name.clone(), lost: false, place: pose.position });
-                }
+        if ring.lost || ring.still < STILL_TICKS {
+            continue;
+        }
+        match board.peg_under(&ring.shape, pose) {
+            Some(peg) if ring.on_peg != Some(peg) => {
+                (ring.on_peg, ring.loose) = (Some(peg), false);
+                placed.write(RingPlaced { ring: ring.name.clone(), peg });
             }
+            // one that hangs on the tip of a peg may yet slide down
+            None if ring.loose && ring.still >= DROPPED_TICKS => {
+                (ring.on_peg, ring.handed_over, ring.loose) = (None, false, false);
+                dropped.write(RingDropped { ring: ring.name.clone(), lost: false, place: pose.position });
+            }
+            _ => {}
         }
     }
 }

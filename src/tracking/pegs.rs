@@ -37,6 +37,8 @@ enum Stage {
     Done,
 }
 
+/// How far the top of a peg stands in a ring when it is let go, m.
+const SEAT_M: f32 = 0.009;
 /// Height over the pegs at which rings travel, m.
 const CARRY_M: f32 = 0.022;
 
@@ -113,12 +115,17 @@ impl PegPlan {
                 None => Stage::Done,
             },
             (Stage::Over { peg }, Some(ring)) if held_by(taker) => {
-                // aim again from where the ring really is, then lower it over the peg
-                let down = self.tops[peg] + Vec3::Y * (0.5 * self.ring_height_m - 0.009) - ring.pose.position;
-                let aim = Vec3::new(down.x, 0.0, down.z);
+                // aim again from where the ring really is: its axis over the top of the peg, then down along that axis, for it is
+                // seldom held quite upright
+                let upright = ring.pose.rotation * Vec3::Y;
+                let axis = upright / if upright.y.abs() > 0.5 { upright.y } else { 1.0 };
+                let (top, middle) = (self.tops[peg], ring.pose.position);
+                let over = middle + axis * (top.y - middle.y);
+                let aim = Vec3::new(top.x - over.x, 0.0, top.z - over.z);
+                let down = top.y + 0.5 * self.ring_height_m - SEAT_M - middle.y;
                 hands[taker.index()].push([
                     Move::Reach { to: Goal::By(aim), jaw: Vec3::X, pace: 0.5 },
-                    Move::Reach { to: Goal::By(Vec3::Y * down.y), jaw: Vec3::X, pace: 0.5 },
+                    Move::Reach { to: Goal::By(axis * down), jaw: Vec3::X, pace: 0.5 },
                 ]);
                 Stage::Lowered { peg }
             }
@@ -126,7 +133,7 @@ impl PegPlan {
                 hands[taker.index()].push([
                     Move::Jaws(0.0),
                     Move::Reach { to: Goal::By(Vec3::Y * 0.035), jaw: Vec3::X, pace: 1.0 },
-                    Move::Wait(0.1),
+                    Move::Wait(0.2),
                 ]);
                 Stage::Released
             }
