@@ -206,7 +206,7 @@ fn grasp_ring(tool: &Tool, rings: &mut Query<(Entity, &mut RingObject, &Transfor
         return None;
     }
     let (_, mut ring, transform) = rings.get_mut(entity).ok()?;
-    if ring.on_peg.is_some() {
+    if ring.holds.is_empty() {
         ring.handed_over = false;
     }
     ring.holds.push((tool.side.index() as u8, tool.pose.inverse() * pose_of(transform)));

@@ -30,7 +30,7 @@ pub struct RingObject {
     pub holds: Vec<(u8, Pose)>,
     /// The peg it stands on.
     pub on_peg: Option<usize>,
-    /// Whether it passed from one tool to another in mid-air since it last stood on a peg.
+    /// Whether it passed from one tool to another in mid-air since it was last picked up.
     pub handed_over: bool,
     /// Whether it left the field.
     pub lost: bool,
@@ -258,7 +258,7 @@ pub fn watch_rings(
             }
             // one that hangs on the tip of a peg may yet slide down
             None if ring.loose && ring.still >= DROPPED_TICKS => {
-                (ring.on_peg, ring.handed_over, ring.loose) = (None, false, false);
+                (ring.on_peg, ring.loose) = (None, false);
                 dropped.write(RingDropped { ring: ring.name.clone(), lost: false, place: pose.position });
             }
             _ => {}
