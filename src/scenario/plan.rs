@@ -72,6 +72,6 @@ pub fn plan(scenario: &Scenario, twin: Option<&Twin>) -> Option<Plan> {
     let wedge = excision(scenario, twin)?;
     let inside = |point: Vec3| twin.distance.sample(point) < 0.0;
     // up from the lesion to the surface
-    let rise = (0..200).map(|i| 0.0005 * i as f32).filter(|&t| inside(wedge.lesion + Vec3::Y * t)).last().unwrap_or(0.0);
+    let rise = (0..200).rev().map(|i| 0.0005 * i as f32).find(|&t| inside(wedge.lesion + Vec3::Y * t)).unwrap_or(0.0);
     Some(Plan::Wedge(WedgePlan::new(wedge, wedge.lesion + Vec3::Y * rise, inside)))
 }
