@@ -1,5 +1,4 @@
 //! Trace → metrics → rubric → score → assessment, on sessions made up here.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{
     f64::consts::TAU,

@@ -1,4 +1,4 @@
-//! A training case: as written in RON ([`file`]), checked ([`check`]), and run ([`steps`]).
+//! A training case: as written in RON (`file`), checked (`check`), and run (`steps`).
 
 mod check;
 mod fault;

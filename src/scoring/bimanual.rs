@@ -33,7 +33,6 @@ pub fn bimanual_ratio(left: &[f64], right: &[f64], threshold: f64) -> Result<f64
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
     use std::f64::consts::PI;

@@ -76,7 +76,6 @@ impl ForceSummary {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
     use std::f64::consts::PI;

@@ -115,7 +115,6 @@ fn read(text: &str) -> Result<Trajectory, KinematicsFault> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
 
