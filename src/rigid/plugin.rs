@@ -4,7 +4,7 @@
 //! the tick, and Rapier's contacts then decide how far it gets: that is an implicit spring of stiffness m/h² between ring and jaw
 //! (81 N/m for 10 g at 90 Hz), and what the spring cannot hold slips.
 
-use bevy::prelude::*;
+use bevy::{ecs::schedule::ScheduleLabel, prelude::*};
 use bevy_rapier3d::prelude::*;
 
 use super::{Board, PrismRing};
@@ -97,6 +97,7 @@ impl Plugin for RigidPlugin {
                 (PhysicsSet::SyncBackend, PhysicsSet::StepSimulation, PhysicsSet::Writeback).in_set(SessionSystems::Solve),
             )
             .add_systems(Startup, set_gravity)
+            .add_systems(TakeInBody, RapierPhysicsPlugin::<NoUserData>::get_systems(PhysicsSet::SyncBackend))
             .add_systems(
                 FixedUpdate,
                 (place_tool_bodies, hold_rings).chain().in_set(SessionSystems::Solve).before(PhysicsSet::SyncBackend),
@@ -112,76 +113,103 @@ fn set_gravity(mut configurations: Query<&mut RapierConfiguration>) {
     }
 }
 
+/// Hands a body just spawned to Rapier. Contacts are solved in the order in which Rapier came to know the bodies, and left to itself
+/// it takes them in the order of the engine's storage, which differs between a window and a replay.
+#[derive(ScheduleLabel, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct TakeInBody;
+
+fn spawn_body(world: &mut World, body: impl Bundle) {
+    world.spawn((OfBench, body));
+    world.run_schedule(TakeInBody);
+}
+
+/// Makes Rapier forget all bodies, and the places in its arenas that they had: the next session begins like the first.
+pub fn clear_bench(world: &mut World) {
+    let mut contexts = world.query::<(Entity, &RapierContextSimulation)>();
+    let contexts: Vec<_> = contexts.iter(world).map(|(entity, context)| (entity, context.integration_parameters)).collect();
+    for (entity, integration_parameters) in contexts {
+        let mut context = RapierContextSimulation::default();
+        context.integration_parameters = integration_parameters;
+        let emptied = (RapierContextColliders::default(), RapierRigidBodySet::default(), RapierContextJoints::default());
+        world.entity_mut(entity).insert((context, emptied));
+    }
+}
+
 /// Spawns the table, the board with its pegs, and one ring on each of `rings` (name, peg).
-pub fn spawn_board(commands: &mut Commands, board: &Board, shape: PrismRing, rings: &[(String, usize)]) {
+pub fn spawn_board(world: &mut World, board: &Board, shape: PrismRing, rings: &[(String, usize)]) {
     let half = 0.5 * board.size_m;
-    commands.spawn((
-        OfBench,
-        Transform::from_xyz(0.0, -0.01, 0.0),
-        RigidBody::Fixed,
-        Collider::cuboid(0.5, 0.01, 0.5),
-        Friction::coefficient(0.6),
-    ));
-    commands.spawn((
-        OfBench,
-        PegBoard(board.clone()),
-        Transform::from_xyz(0.0, half.y, 0.0),
-        RigidBody::Fixed,
-        Collider::cuboid(half.x, half.y, half.z),
-        Friction::coefficient(0.6),
-    ));
+    spawn_body(
+        world,
+        (Transform::from_xyz(0.0, -0.01, 0.0), RigidBody::Fixed, Collider::cuboid(0.5, 0.01, 0.5), Friction::coefficient(0.6)),
+    );
+    spawn_body(
+        world,
+        (
+            PegBoard(board.clone()),
+            Transform::from_xyz(0.0, half.y, 0.0),
+            RigidBody::Fixed,
+            Collider::cuboid(half.x, half.y, half.z),
+            Friction::coefficient(0.6),
+        ),
+    );
     for peg in &board.pegs {
         let middle = peg.foot + Vec3::Y * 0.5 * board.peg_height_m;
-        commands.spawn((
-            OfBench,
-            Transform::from_translation(middle),
-            RigidBody::Fixed,
-            Collider::cylinder(0.5 * board.peg_height_m, board.peg_radius_m),
-            Friction::coefficient(0.05),
-        ));
+        spawn_body(
+            world,
+            (
+                Transform::from_translation(middle),
+                RigidBody::Fixed,
+                Collider::cylinder(0.5 * board.peg_height_m, board.peg_radius_m),
+                Friction::coefficient(0.05),
+            ),
+        );
     }
     let walls = shape.walls().into_iter().filter_map(|corners| Collider::convex_hull(&corners));
     let collider = Collider::compound(walls.map(|wall| (Vec3::ZERO, Quat::IDENTITY, wall)).collect());
     for (name, peg) in rings {
         let rest = board.pegs[*peg].foot + Vec3::Y * (0.5 * shape.height_m + 0.0005);
-        commands.spawn((
-            OfBench,
-            RingObject {
-                name: name.clone(),
-                shape,
-                holds: Vec::new(),
-                on_peg: Some(*peg),
-                handed_over: false,
-                lost: false,
-                still: 0,
-                loose: false,
-                pull_n: Vec3::ZERO,
-            },
-            Transform::from_translation(rest),
-            RigidBody::Dynamic,
-            collider.clone(),
-            ColliderMassProperties::Mass(shape.mass_kg),
-            Friction::coefficient(0.2),
-            Velocity::default(),
-            GravityScale(1.0),
-            Damping { linear_damping: 0.5, angular_damping: 2.0 },
-            Ccd::enabled(),
-            Sleeping::disabled(),
-        ));
+        spawn_body(
+            world,
+            (
+                RingObject {
+                    name: name.clone(),
+                    shape,
+                    holds: Vec::new(),
+                    on_peg: Some(*peg),
+                    handed_over: false,
+                    lost: false,
+                    still: 0,
+                    loose: false,
+                    pull_n: Vec3::ZERO,
+                },
+                Transform::from_translation(rest),
+                RigidBody::Dynamic,
+                collider.clone(),
+                ColliderMassProperties::Mass(shape.mass_kg),
+                Friction::coefficient(0.2),
+                Velocity::default(),
+                GravityScale(1.0),
+                Damping { linear_damping: 0.5, angular_damping: 2.0 },
+                Ccd::enabled(),
+                Sleeping::disabled(),
+            ),
+        );
     }
 }
 
 /// Spawns the rigid side of a tool.
-pub fn spawn_tool_body(commands: &mut Commands, tool: u8, pose: Pose, length_m: f32, radius_m: f32) {
-    commands.spawn((
-        OfBench,
-        ToolBody { tool, pose, pushes: false },
-        Transform::from_translation(pose.position).with_rotation(pose.rotation),
-        RigidBody::KinematicPositionBased,
-        Collider::capsule(Vec3::Z * radius_m, Vec3::Z * length_m, radius_m),
-        CollisionGroups::new(Group::NONE, Group::NONE),
-        Friction::coefficient(0.3),
-    ));
+pub fn spawn_tool_body(world: &mut World, tool: u8, pose: Pose, length_m: f32, radius_m: f32) {
+    spawn_body(
+        world,
+        (
+            ToolBody { tool, pose, pushes: false },
+            Transform::from_translation(pose.position).with_rotation(pose.rotation),
+            RigidBody::KinematicPositionBased,
+            Collider::capsule(Vec3::Z * radius_m, Vec3::Z * length_m, radius_m),
+            CollisionGroups::new(Group::NONE, Group::NONE),
+            Friction::coefficient(0.3),
+        ),
+    );
 }
 
 fn place_tool_bodies(mut tools: Query<(&ToolBody, &mut Transform, &mut CollisionGroups)>) {

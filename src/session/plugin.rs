@@ -25,7 +25,9 @@ use crate::{
         plugin::{Grasped, Inputs, InstrumentPlugin, Released, TissueCut, Tool},
     },
     patient::Twin,
-    rigid::plugin::{OfBench, RigidPlugin, RingDropped, RingObject, RingPlaced, RingSlipped, spawn_board, spawn_tool_body},
+    rigid::plugin::{
+        OfBench, RigidPlugin, RingDropped, RingObject, RingPlaced, RingSlipped, clear_bench, spawn_board, spawn_tool_body,
+    },
     scenario::{
         Happening, Scenario, bench_board, excision, plan,
         plugin::{Case, CaseError, CaseHappening, CaseRun, ScenarioPlugin},
@@ -291,22 +293,16 @@ fn begin(world: &mut World, case: Case) -> Result<(), SessionError> {
         world.spawn((OfSession, Tissue::new(twin.organ.name.clone(), body, damping)));
         world.insert_resource(Excision(wedge));
     }
-    let mut commands = world.commands();
+    clear_bench(world);
     if let Some(part) = &scenario.board {
         let (board, ring, rings) = bench_board(part);
-        spawn_board(&mut commands, &board, ring, &rings);
+        spawn_board(world, &board, ring, &rings);
     }
     for tool in tools {
-        spawn_tool_body(
-            &mut commands,
-            tool.side.index() as u8,
-            tool.pose,
-            tool.spec.jaw_length_m + 0.1,
-            tool.spec.shaft_radius_m,
-        );
-        commands.spawn((OfSession, tool));
+        let length_m = tool.spec.jaw_length_m + 0.1;
+        spawn_tool_body(world, tool.side.index() as u8, tool.pose, length_m, tool.spec.shaft_radius_m);
+        world.spawn((OfSession, tool));
     }
-    world.flush();
     if let Some(twin) = twin {
         world.insert_resource(CurrentTwin(twin));
     }
