@@ -5,7 +5,7 @@
 //! (81 N/m for 10 g at 90 Hz), and what the spring cannot hold slips.
 
 use bevy::{ecs::schedule::ScheduleLabel, prelude::*};
-use bevy_rapier3d::prelude::*;
+use bevy_rapier3d::{prelude::*, rapier::dynamics::IntegrationParameters};
 
 use super::{Board, PrismRing};
 use crate::{
@@ -75,6 +75,9 @@ pub struct RingDropped {
 
 /// How far a ring may lag behind the jaws before it slips, m: 81 N/m × 8 mm = 0.65 N for a ring of 10 g.
 const SLIP_M: f32 = 0.008;
+/// How far a ring may be twisted against the jaws before it turns in them, rad: two small pads pinch a wall, and their friction holds
+/// little torque.
+const TURN_RAD: f32 = 0.05;
 /// A ring rests when it has not moved for 0.1 s, and counts as dropped when it has rested elsewhere than on a peg for 0.5 s; ticks.
 const STILL_TICKS: u32 = 9;
 const DROPPED_TICKS: u32 = 45;
@@ -87,7 +90,7 @@ pub struct RigidPlugin;
 impl Plugin for RigidPlugin {
     fn build(&self, app: &mut App) {
         app.insert_resource(TimestepMode::Fixed { dt: TICK_SECS, substeps: 4 })
-            .insert_resource(RapierContextInitialization::default_with_length_unit(0.02))
+            .insert_resource(bench_physics())
             .add_plugins(RapierPhysicsPlugin::<NoUserData>::default().in_fixed_schedule())
             .add_message::<RingSlipped>()
             .add_message::<RingPlaced>()
@@ -96,7 +99,6 @@ impl Plugin for RigidPlugin {
                 FixedUpdate,
                 (PhysicsSet::SyncBackend, PhysicsSet::StepSimulation, PhysicsSet::Writeback).in_set(SessionSystems::Solve),
             )
-            .add_systems(Startup, set_gravity)
             .add_systems(TakeInBody, RapierPhysicsPlugin::<NoUserData>::get_systems(PhysicsSet::SyncBackend))
             .add_systems(
                 FixedUpdate,
@@ -106,11 +108,16 @@ impl Plugin for RigidPlugin {
     }
 }
 
-/// Rapier scales its default gravity by the length unit; ours is in SI.
-fn set_gravity(mut configurations: Query<&mut RapierConfiguration>) {
-    for mut configuration in &mut configurations {
-        configuration.gravity = Vec3::NEG_Y * 9.81;
+/// Rapier in SI for objects of a centimetre. Its usual contacts give way slowly, as piles of crates need; a ring that jaws press
+/// against a peg must not be pressed into it.
+fn bench_physics() -> RapierContextInitialization {
+    let mut integration_parameters = IntegrationParameters { length_unit: 0.02, ..default() };
+    for softness in [&mut integration_parameters.contact_softness, &mut integration_parameters.static_contact_softness] {
+        (softness.natural_frequency, softness.damping_ratio) = (120.0, 1.0);
     }
+    let mut rapier_configuration = RapierConfiguration::new(1.0);
+    rapier_configuration.gravity = Vec3::NEG_Y * 9.81;
+    RapierContextInitialization::InitializeDefaultRapierContext { integration_parameters, rapier_configuration }
 }
 
 /// Hands a body just spawned to Rapier. Contacts are solved in the order in which Rapier came to know the bodies, and left to itself
@@ -228,9 +235,11 @@ fn hold_rings(
     for (mut ring, transform, mut velocity, mut gravity) in &mut rings {
         gravity.set_if_neq(GravityScale(if ring.holds.is_empty() { 1.0 } else { 0.0 }));
         ring.pull_n = Vec3::ZERO;
-        let Some(&(holder, tip_from_ring)) = ring.holds.first() else { continue };
+        let Some(&(holder, _)) = ring.holds.first() else { continue };
         let Some(tool) = tools.iter().find(|tool| tool.tool == holder) else { continue };
-        let target = tool.pose * tip_from_ring;
+        let hold = &mut ring.holds[0].1;
+        *hold = turned_in_jaws(*hold, tool.pose.rotation.inverse() * transform.rotation);
+        let target = tool.pose * *hold;
         let lag = target.position - transform.translation;
         ring.pull_n = lag * (ring.shape.mass_kg / (TICK_SECS * TICK_SECS));
         if lag.length() > SLIP_M {
@@ -243,6 +252,14 @@ fn hold_rings(
         velocity.linear = lag / TICK_SECS;
         velocity.angular = axis * (angle / TICK_SECS).min(20.0);
     }
+}
+
+/// The place of a ring in the jaws (`tip_from_ring`) once it has given way to a twist: turned about the tip until no more than
+/// [`TURN_RAD`] is left between it and how the ring really lies.
+fn turned_in_jaws(tip_from_ring: Pose, lies: Quat) -> Pose {
+    let (axis, angle) = shortest(lies * tip_from_ring.rotation.inverse()).to_axis_angle();
+    let turn = Quat::from_axis_angle(axis, (angle - TURN_RAD).max(0.0));
+    Pose { position: turn * tip_from_ring.position, rotation: (turn * tip_from_ring.rotation).normalize() }
 }
 
 /// The same rotation, the short way round.

@@ -31,16 +31,22 @@ enum Stage {
     Approach,
     Taken,
     Pass,
-    Over { peg: usize },
+    Aim { peg: usize },
     Lowered { peg: usize },
+    Seated { peg: usize },
     Released,
     Done,
 }
 
-/// How far the top of a peg stands in a ring when it is let go, m.
-const SEAT_M: f32 = 0.009;
+/// How far the top of a peg stands in a ring when the hand feels that it is threaded, and how far a peg sticks out of the ring when it
+/// is let go, m.
+const THREAD_M: f32 = 0.006;
+const SEAT_M: f32 = 0.008;
 /// Height over the pegs at which rings travel, m.
 const CARRY_M: f32 = 0.022;
+/// How far the axis of a ring may pass the top of a peg before it is lowered, m, and how often a hand corrects its aim.
+const AIMED_M: f32 = 0.0006;
+const AIMS: u32 = 6;
 
 impl PegPlan {
     pub fn new(tops: Vec<Vec3>, halves: [Vec<usize>; 2], ring_height_m: f32) -> Self {
@@ -63,16 +69,20 @@ impl PegPlan {
             return;
         }
         let (giver, taker) = self.roles();
+        if self.stage == Stage::Picked
+            && let Some(ring) = sight.rings().iter().find(|ring| ring.held_by.contains(&giver))
+        {
+            self.current = Some(ring.name.clone()); // of two that lie together the jaws may have found the other
+        }
         let ring = self.current.as_ref().and_then(|name| sight.rings().iter().find(|ring| &ring.name == name)).cloned();
         let held_by = |side: Side| ring.as_ref().is_some_and(|ring| ring.held_by.contains(&side));
         let stage = std::mem::replace(&mut self.stage, Stage::Choose);
         self.stage = match (stage, &ring) {
             (Stage::Choose, _) => self.choose(hands, sight),
-            (Stage::Picked, Some(ring)) if held_by(giver) => {
+            (Stage::Picked, Some(_)) if held_by(giver) => {
                 self.tries = 0;
                 let hand = &mut hands[giver.index()];
                 hand.push([Move::Reach { to: Goal::By(Vec3::Y * (CARRY_M + 0.03)), jaw: Vec3::X, pace: 0.8 }]);
-                let _ = ring;
                 Stage::Carry
             }
             (Stage::Carry, Some(ring)) if held_by(giver) => {
@@ -103,33 +113,50 @@ impl PegPlan {
                 hands[taker.index()].push([Move::Jaws(0.0)]);
                 Stage::Approach
             }
-            (Stage::Pass, Some(ring)) if held_by(taker) => match self.free_peg(sight) {
+            (Stage::Pass, Some(ring)) if held_by(taker) => match self.free_peg(sight, ring) {
                 Some(peg) => {
                     self.slip_of_the_hand(&mut hands[taker.index()], skill, chance);
                     let over = self.tops[peg] + Vec3::Y * (CARRY_M - 0.006);
                     hands[taker.index()].push([Move::Reach { to: Goal::By(over - ring.pose.position), jaw: Vec3::X, pace: 1.0 }]);
                     let away = Vec3::new(if giver == Side::Left { -0.05 } else { 0.05 }, 0.0, 0.0) + self.meeting();
                     hands[giver.index()].push([Move::Reach { to: Goal::At(away), jaw: Vec3::X, pace: 1.0 }]);
-                    Stage::Over { peg }
+                    Stage::Aim { peg }
                 }
                 None => Stage::Done,
             },
-            (Stage::Over { peg }, Some(ring)) if held_by(taker) => {
-                // aim again from where the ring really is: its axis over the top of the peg, then down along that axis, for it is
-                // seldom held quite upright
+            (Stage::Aim { peg }, Some(ring)) if held_by(taker) => {
+                // from where the ring really is: its axis over the top of the peg, then down along that axis, for it is seldom held
+                // quite upright, and turns a little with every movement of the tool
                 let upright = ring.pose.rotation * Vec3::Y;
                 let axis = upright / if upright.y.abs() > 0.5 { upright.y } else { 1.0 };
                 let (top, middle) = (self.tops[peg], ring.pose.position);
                 let over = middle + axis * (top.y - middle.y);
                 let aim = Vec3::new(top.x - over.x, 0.0, top.z - over.z);
-                let down = top.y + 0.5 * self.ring_height_m - SEAT_M - middle.y;
-                hands[taker.index()].push([
-                    Move::Reach { to: Goal::By(aim), jaw: Vec3::X, pace: 0.5 },
-                    Move::Reach { to: Goal::By(axis * down), jaw: Vec3::X, pace: 0.5 },
-                ]);
-                Stage::Lowered { peg }
+                let rise = (top.y + CARRY_M - 0.006 - middle.y).max(0.0);
+                self.tries += 1;
+                let hand = &mut hands[taker.index()];
+                if rise < 0.003 && (aim.length() < AIMED_M || self.tries > AIMS) {
+                    let down = top.y + 0.5 * self.ring_height_m - THREAD_M - middle.y;
+                    hand.push([Move::Reach { to: Goal::By(aim + axis * down), jaw: Vec3::X, pace: 0.5 }]);
+                    Stage::Lowered { peg }
+                } else {
+                    hand.push([Move::Reach { to: Goal::By(aim + Vec3::Y * rise), jaw: Vec3::X, pace: 0.5 }]);
+                    Stage::Aim { peg }
+                }
             }
-            (Stage::Lowered { .. }, Some(_)) => {
+            // the ring stands on the tip of the peg, or beside it
+            (Stage::Lowered { peg }, Some(ring)) if held_by(taker) && !self.is_threaded(ring, peg) && self.tries <= 2 * AIMS => {
+                hands[taker.index()].push([Move::Reach { to: Goal::By(Vec3::Y * 0.015), jaw: Vec3::X, pace: 0.5 }]);
+                Stage::Aim { peg }
+            }
+            // down around the peg, which turns the ring upright in the jaws
+            (Stage::Lowered { peg }, Some(ring)) if held_by(taker) => {
+                let seat = self.tops[peg] - Vec3::Y * (SEAT_M + 0.5 * self.ring_height_m);
+                hands[taker.index()].push([Move::Reach { to: Goal::By(seat - ring.pose.position), jaw: Vec3::X, pace: 0.5 }]);
+                Stage::Seated { peg }
+            }
+            (Stage::Seated { .. }, Some(_)) => {
+                self.tries = 0;
                 hands[taker.index()].push([
                     Move::Jaws(0.0),
                     Move::Reach { to: Goal::By(Vec3::Y * 0.035), jaw: Vec3::X, pace: 1.0 },
@@ -185,9 +212,24 @@ impl PegPlan {
         Stage::Picked
     }
 
-    fn free_peg(&self, sight: &dyn Sight) -> Option<usize> {
-        let taken: Vec<usize> = sight.rings().iter().filter_map(|ring| ring.on_peg).collect();
-        self.halves[1 - self.leg].iter().copied().find(|peg| !taken.contains(peg))
+    /// Whether the top of the peg stands in the ring.
+    fn is_threaded(&self, ring: &RingSight, peg: usize) -> bool {
+        let top = ring.pose.inverse() * self.tops[peg];
+        let wall = ring.walls.iter().map(|(middle, _)| middle.length()).fold(f32::INFINITY, f32::min);
+        top.y.abs() < 0.5 * self.ring_height_m && Vec3::new(top.x, 0.0, top.z).length() < wall
+    }
+
+    /// The first peg over there that no other ring stands on or leans against.
+    fn free_peg(&self, sight: &dyn Sight, carried: &RingSight) -> Option<usize> {
+        let is_near = |ring: &RingSight, peg: usize| {
+            let offset = ring.pose.position - self.tops[peg];
+            Vec3::new(offset.x, 0.0, offset.z).length() < 0.5 * self.ring_height_m
+        };
+        let is_taken = |peg: usize| {
+            let mut others = sight.rings().iter().filter(|ring| ring.name != carried.name);
+            others.any(|ring| ring.on_peg == Some(peg) || is_near(ring, peg))
+        };
+        self.halves[1 - self.leg].iter().copied().find(|peg| !is_taken(*peg))
     }
 
     fn slip_of_the_hand(&self, hand: &mut Hand, skill: &Skill, chance: &mut Chance) {
