@@ -1,6 +1,6 @@
 //! The phases of a tick as system sets, and the number of the tick.
 
-use bevy::prelude::*;
+use bevy::{ecs::schedule::SingleThreadedExecutor, prelude::*};
 
 use super::{TICK_HZ, secs_at};
 
@@ -53,6 +53,10 @@ pub struct ClockPlugin;
 impl Plugin for ClockPlugin {
     fn build(&self, app: &mut App) {
         use SessionSystems::*;
+        // a tick is one chain of short systems: handing each to another thread costs more than it does
+        app.edit_schedule(FixedUpdate, |schedule| {
+            schedule.set_executor(SingleThreadedExecutor::new());
+        });
         app.insert_resource(Time::<Fixed>::from_hz(TICK_HZ as f64))
             .init_resource::<Tick>()
             .init_resource::<SessionState>()

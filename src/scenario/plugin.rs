@@ -18,7 +18,10 @@ use crate::{
         Half,
         plugin::{PegBoard, RingDropped, RingObject},
     },
-    tissue::plugin::{GripSlipped, Tissue, TissueOverstressed},
+    tissue::{
+        MaterialPoint,
+        plugin::{GripSlipped, Tissue, TissueOverstressed},
+    },
     tracking::plugin::Excision,
 };
 
@@ -80,12 +83,12 @@ pub struct CaseRun {
     pub progress: Progress,
     /// Height of the lesion when the session began, m.
     pub lesion_start: Option<f32>,
-    lesion_free: bool,
+    lesion: Option<MaterialPoint>,
 }
 
 impl CaseRun {
     pub fn new(scenario: Arc<Scenario>) -> Self {
-        Self { scenario, progress: Progress::default(), lesion_start: None, lesion_free: false }
+        Self { scenario, progress: Progress::default(), lesion_start: None, lesion: None }
     }
 }
 
@@ -132,20 +135,16 @@ fn run_case(
         }
     }
     if let (Some(tissue), Some(wedge)) = (tissue, excision) {
-        let lesion = tissue.body.deformed(wedge.lesion);
-        let start = *case.lesion_start.get_or_insert(lesion.y);
-        facts.lesion = Some(lesion);
-        facts.lesion_rise_m = lesion.y - start;
-        let mut changed = false;
         for cut in cuts.read() {
-            changed = true;
+            case.lesion = None;
             let margin = cut.report.distance_to(wedge.lesion) - wedge.lesion_radius_m;
             facts.cut_margin_m = Some(facts.cut_margin_m.map_or(margin, |least: f32| least.min(margin)));
         }
-        if changed {
-            case.lesion_free = tissue.body.is_free_at(wedge.lesion);
-        }
-        facts.lesion_free = case.lesion_free;
+        let point = *case.lesion.get_or_insert_with(|| tissue.body.material_point(wedge.lesion));
+        let lesion = tissue.body.deformed(&point);
+        facts.lesion = Some(lesion);
+        facts.lesion_rise_m = lesion.y - *case.lesion_start.get_or_insert(lesion.y);
+        facts.lesion_free = tissue.body.is_free_at(&point);
         facts.overstress = stressed.read().filter(|message| !wedge.contains(message.rest)).map(|message| message.place).next();
     }
     facts.tissue_slipped = slips.read().count() > 0;

@@ -8,7 +8,7 @@ use std::{
 use bevy::{
     app::PluginGroupBuilder,
     asset::{AssetLoadError, AssetPlugin, LoadState},
-    ecs::message::MessageCursor,
+    ecs::{message::MessageCursor, schedule::SingleThreadedExecutor},
     prelude::*,
     time::TimeUpdateStrategy,
 };
@@ -167,6 +167,9 @@ pub fn headless_app(config: SessionConfig, threads: Option<usize>) -> App {
     .add_plugins(SimulationPlugins)
     .insert_resource(config)
     .insert_resource(TimeUpdateStrategy::FixedTimesteps(1));
+    for (_, schedule) in app.world_mut().resource_mut::<Schedules>().iter_mut() {
+        schedule.set_executor(SingleThreadedExecutor::new());
+    }
     app.finish();
     app.cleanup();
     app

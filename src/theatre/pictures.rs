@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bevy::{
@@ -91,6 +92,7 @@ struct Studio {
     app: App,
     target: Handle<Image>,
     shot: Shot,
+    is_warm: bool,
     trace: Option<Trace>,
 }
 
@@ -125,8 +127,10 @@ impl Studio {
         app.world_mut().spawn((scene::camera(), smoothing, RenderTarget::Image(target.clone().into())));
         app.finish();
         app.cleanup();
-        let mut studio = Self { app, target, shot: Shot::default(), trace: None };
+        let mut studio = Self { app, target, shot: Shot::default(), is_warm: false, trace: None };
         studio.light(false);
+        // an update may hold as many ticks as it is asked for
+        studio.app.world_mut().resource_mut::<Time<Virtual>>().set_max_delta(Duration::MAX);
         while *studio.app.world().resource::<SessionState>() == SessionState::Waiting {
             studio.update()?;
         }
@@ -176,10 +180,11 @@ impl Studio {
     }
 
     fn shoot(&mut self, name: &str) -> Result<Image, TheatreError> {
+        // what was spawned in the last update gets its meshes and transforms, and the first frame of all its pipelines
+        self.light(!self.is_warm);
+        self.update()?;
+        self.is_warm = true;
         self.light(true);
-        // what was spawned in the last update gets its meshes and transforms
-        self.update()?;
-        self.update()?;
         let shot = self.shot.clone();
         self.app.world_mut().spawn(Screenshot::image(self.target.clone())).observe(move |captured: On<ScreenshotCaptured>| {
             if let Ok(mut slot) = shot.lock() {
@@ -188,8 +193,8 @@ impl Studio {
         });
         for _ in 0..PATIENCE {
             self.update()?;
+            self.light(false);
             if let Some(image) = self.shot.lock().ok().and_then(|mut slot| slot.take()) {
-                self.light(false);
                 return Ok(image);
             }
         }

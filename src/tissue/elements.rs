@@ -200,11 +200,16 @@ impl Elements {
         }
     }
 
+    /// Whether the work is shared between threads.
+    pub fn are_shared(&self) -> bool {
+        self.chunks.len() >= PARALLEL_FROM && rayon::current_num_threads() > 1
+    }
+
     fn for_each(&mut self, f: impl Fn(&mut Chunk) + Sync + Send) {
-        if self.chunks.len() < PARALLEL_FROM || rayon::current_num_threads() == 1 {
-            self.chunks.iter_mut().for_each(f);
-        } else {
+        if self.are_shared() {
             self.chunks.par_iter_mut().with_max_len(1).for_each(f);
+        } else {
+            self.chunks.iter_mut().for_each(f);
         }
     }
 
@@ -297,7 +302,9 @@ impl Batch {
     /// Σ (u_k − u_0) ⊗ ∇N_k of the three corners after the first.
     #[inline(always)]
     fn displacement_gradient(&self, local: &[Node; LOCAL]) -> Mat3<Lanes> {
-        let [origin, a, b, c] = [0, 1, 2, 3].map(|corner| gather(local, &self.corners[corner]));
+        // four calls, not a map over the corners: that is compiled apart, for the narrowest machine
+        let [at_origin, at_a, at_b, at_c] = &self.corners;
+        let (origin, a, b, c) = (gather(local, at_origin), gather(local, at_a), gather(local, at_b), gather(local, at_c));
         let g = &self.gradients;
         let mut d = [[Lanes::ZERO; 3]; 3];
         for i in 0..3 {

@@ -29,6 +29,7 @@ pub use contact::{Capsule, ToolShape};
 pub use cut::{BladeSweep, CutReport};
 pub use grasp::{Anchor, GraspReport, JawRegion};
 pub use material::Material;
+pub use queries::MaterialPoint;
 pub use skin::Skin;
 pub use solver::{Loads, Overstress, SolverSettings, StepError, StepReport, ToolForce};
 pub use surface::{FaceKind, Surface};

@@ -6,6 +6,14 @@ use super::body::SoftBody;
 use super::material::Material;
 use super::terms::vec3;
 
+/// A point of the rest shape, tied to the tetrahedron that holds it (or comes nearest to holding it). Good until the next cut.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MaterialPoint {
+    rest: Vec3,
+    tet: usize,
+    weights: [f32; 4],
+}
+
 impl SoftBody {
     /// Von Mises stress at every node, Pa: the mean of the elements around it, weighted by their volume. An element stress of linear
     /// tetrahedra is piecewise constant, and that of a thin sliver says little; this recovery is what a limit is compared with
@@ -33,8 +41,14 @@ impl SoftBody {
         self.tets[tet].iter().map(|&v| self.rest[v as usize]).sum::<Vec3>() * 0.25
     }
 
+    /// Where a point of the rest shape is in the mesh as it is cut now. Looks through the whole mesh: keep the answer until the next cut.
+    pub fn material_point(&self, rest: Vec3) -> MaterialPoint {
+        let (tet, weights) = self.locate(rest);
+        MaterialPoint { rest, tet, weights }
+    }
+
     /// The tetrahedron that holds a point of the rest shape, or the one that comes nearest to holding it, with the point's weights.
-    pub fn locate(&self, rest: Vec3) -> (usize, [f32; 4]) {
+    fn locate(&self, rest: Vec3) -> (usize, [f32; 4]) {
         let mut best = (0, [1.0, 0.0, 0.0, 0.0]);
         let mut most = f32::NEG_INFINITY;
         for tet in 0..self.tets.len() {
@@ -55,17 +69,15 @@ impl SoftBody {
         [1.0 - b - c - d, b, c, d]
     }
 
-    /// Where a point of the rest shape is now, m.
-    pub fn deformed(&self, rest: Vec3) -> Vec3 {
-        let (tet, weights) = self.locate(rest);
-        let corners = self.tets[tet];
-        rest + (0..4).map(|k| vec3(self.u[corners[k] as usize]) * weights[k]).sum::<Vec3>()
+    /// Where an material point is now, m.
+    pub fn deformed(&self, point: &MaterialPoint) -> Vec3 {
+        let corners = self.tets[point.tet];
+        point.rest + (0..4).map(|k| vec3(self.u[corners[k] as usize]) * point.weights[k]).sum::<Vec3>()
     }
 
-    /// Whether the piece around a point of the rest shape holds no pinned node.
-    pub fn is_free_at(&self, rest: Vec3) -> bool {
-        let (tet, _) = self.locate(rest);
-        !self.pieces.pinned[self.pieces.of_tet[tet] as usize]
+    /// Whether the piece around an material point holds no pinned node.
+    pub fn is_free_at(&self, point: &MaterialPoint) -> bool {
+        !self.pieces.pinned[self.pieces.of_tet[point.tet] as usize]
     }
 
     /// Where the tissue around `from` still hangs on fixed nodes across the border of a region, at rest, m: the crossing of the shortest

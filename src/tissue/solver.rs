@@ -276,6 +276,15 @@ impl SoftBody {
     /// # Errors
     /// [`StepError`] when the loads are unsound or the solve is lost; the body then rests at its last good pose and may be stepped again.
     pub fn step(&mut self, loads: &Loads, dt_secs: f32) -> Result<StepReport, StepError> {
+        if self.elements.are_shared() {
+            // one crossing into the pool a tick: each of the many products would otherwise wake it from outside
+            rayon::scope(|_| self.minimise(loads, dt_secs))
+        } else {
+            self.minimise(loads, dt_secs)
+        }
+    }
+
+    fn minimise(&mut self, loads: &Loads, dt_secs: f32) -> Result<StepReport, StepError> {
         self.check(loads, dt_secs).inspect_err(|_| self.come_to_rest())?;
         let mut report = StepReport::default();
         let mut tick = self.begin(loads, dt_secs);

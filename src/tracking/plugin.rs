@@ -120,11 +120,13 @@ impl Sight for View<'_> {
     }
 
     fn tissue_at(&self, rest: Vec3) -> Vec3 {
-        self.tissue.map_or(rest, |tissue| tissue.body.deformed(rest))
+        self.tissue.map_or(rest, |tissue| tissue.body.deformed(&tissue.body.material_point(rest)))
     }
 
     fn is_free(&self) -> bool {
-        self.tissue.zip(self.excision).is_some_and(|(tissue, wedge)| tissue.body.is_free_at(wedge.lesion))
+        self.tissue
+            .zip(self.excision)
+            .is_some_and(|(tissue, wedge)| tissue.body.is_free_at(&tissue.body.material_point(wedge.lesion)))
     }
 
     fn bridge(&self) -> Option<Vec3> {
