@@ -65,6 +65,9 @@ fn the_expert_completes_peg_transfer_and_the_novice_scores_lower_by_the_same_rub
     let (expert, novice) = (run("expert", "1"), run("novice", "1"));
     assert_eq!(expert["completed"], true, "{expert}");
     assert_eq!(expert["passed"], true, "{expert}");
+    for expert in [&expert, &run("expert", "7"), &run("expert", "11")] {
+        assert_eq!(expert["errors"], serde_json::json!([]), "an expert drops nothing");
+    }
     assert!(expert["score"]["raw"].as_f64().unwrap() > novice["score"]["raw"].as_f64().unwrap() + 10.0, "{expert} {novice}");
     assert_eq!(run("expert", "1")["digest"], expert["digest"], "the same seed, the same bits");
     assert_ne!(run("expert", "2")["digest"], expert["digest"], "another seed, another session");

@@ -83,6 +83,24 @@ fn the_first_tick_shows_the_organ_between_drapes_and_the_board_with_its_rings() 
     assert!(rings > 0.08, "coloured rings on the left pegs: {rings}");
 }
 
+/// The theatre adds its own entities beside the simulation's; the simulation must not notice.
+#[test]
+fn a_session_with_a_camera_replays_without_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("filmed.halsted");
+    let config = SessionConfig { trace: Some(path.clone()), ..case("peg_transfer") };
+    match take_pictures(config, &[("late", "", Moment::Tick(90))], folder.path(), SIZE) {
+        Err(TheatreError::NoDriver) => return eprintln!("skipped: no Vulkan driver"),
+        other => other.expect("a picture"),
+    };
+    let trace = halsted::session::Trace::read(&path).expect("the trace");
+    assert!(trace.ticks.len() >= 90);
+    let again = SessionConfig { source: Source::Replay(Box::new(trace.clone())), ..case("peg_transfer") };
+    let again = halsted::session::plugin::run_headless(again, None, &mut |_| {}).expect("a replay");
+    let digests = |trace: &halsted::session::Trace| trace.ticks.iter().map(|tick| tick.digest).collect::<Vec<_>>();
+    assert_eq!(digests(&again), digests(&trace));
+}
+
 #[test]
 fn a_missing_case_is_told_and_leaves_no_picture() {
     let out = tempfile::tempdir().expect("a temporary folder");
