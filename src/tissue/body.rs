@@ -94,6 +94,8 @@ pub struct SoftBody {
     pub(super) blocks: Vec<[f32; 6]>,
     pub(super) stale: bool,
     pub(super) blocks_are_good: bool,
+    /// Ticks that begin with clamped elements.
+    pub(super) clamped_ticks_left: u32,
     pub(super) surface: Surface,
     pub(super) pieces: Pieces,
     pub(super) anchors: Vec<Anchor>,
@@ -152,7 +154,6 @@ impl SoftBody {
         let order = spatial_order(&rest, &tets);
         let volume: f64 = shapes.iter().map(|s| f64::from(s.volume)).sum();
         let mean_volume = (volume / tets.len() as f64) as f32;
-        let lattice = Lattice::new(&rest, &tets, &shapes, &pieces.of_tet);
         let mut body = Self {
             u: vec![[0.0; 4]; nodes],
             positions: rest.clone(),
@@ -164,6 +165,7 @@ impl SoftBody {
             on_cut: vec![false; nodes],
             stale: true,
             blocks_are_good: false,
+            clamped_ticks_left: 0,
             anchors: Vec::new(),
             contact_memory: ContactMemory::default(),
             terms: Terms::default(),
@@ -185,7 +187,7 @@ impl SoftBody {
             is_pinned,
             shapes,
             order,
-            lattice,
+            lattice: Lattice::default(),
             surface,
             pieces,
             settings,

@@ -3,227 +3,191 @@
 //! Every node moves with the eight lattice nodes around its rest position, so smooth motion (bending, swinging), which costs a local
 //! preconditioner hundreds of iterations, is solved for directly. The lattice's matrix is the Galerkin product of the stiffness at one
 //! averaged deformation per eighth of a cell, plus the inertia, factorised row by row inside its profile. Building it is spread over several
-//! ticks, with the last one in use meanwhile: a stale lattice costs iterations, never correctness.
+//! ticks, with the last one in use meanwhile: a stale lattice costs iterations, never correctness. Which lattice node moves what, also where
+//! the body is cut, is [`super::layout`]'s.
+
+use std::sync::Arc;
 
 use glam::Vec3;
 
 use super::elements::{Element, Elements, Node};
 use super::lanes::{dot, widest};
+use super::layout::{Group, Layout};
 use super::material::{Mat3, clamped_weight, cofactor};
 
-/// Fine cells (five tetrahedra each) along the edge of a lattice cell.
-const FINE_CELLS: f32 = 3.0;
-/// Lattice nodes at most; past this the cells grow.
-const MOST_NODES: usize = 320;
 /// Multiplications that the factorisation may spend in one tick.
 const WORK_PER_TICK: usize = 1_500_000;
+/// A pivot below this share of its diagonal belongs to a lattice node that too few nodes of the body determine.
+const DEPENDENT: f32 = 1e-4;
 /// Ticks from one finished factorisation to the start of the next.
 const TICKS_BETWEEN: u32 = 6;
 
-struct Group {
-    nodes: [u32; 8],
-    /// Gradients of the eight lattice functions at the group's centre, 1/m.
-    gradients: [[f32; 3]; 8],
-}
-
-/// Lower triangle by rows, each from its first entry to the diagonal, whose reciprocal is stored once factorised.
+/// The lattice's matrix: the lower triangle by rows, each from its first entry to the diagonal, whose reciprocal is stored once factorised.
 struct Profile {
+    layout: Arc<Layout>,
+    first: Arc<Vec<u32>>,
+    start: Arc<Vec<usize>>,
     values: Vec<f32>,
     next_row: usize,
-    largest: f32,
 }
 
-/// A lattice over a body, with the factor in use and the one being made.
+/// The shape of a body that a new layout is made for.
+pub struct Shape<'a> {
+    pub rest: &'a [Vec3],
+    pub tets: &'a [[u32; 4]],
+    pub shapes: &'a [Element],
+    pub is_pinned: &'a [bool],
+    pub elements: &'a Elements,
+    /// m/h², kg/s².
+    pub inertia: &'a [f32],
+    pub free: &'a [bool],
+    /// Diagonal blocks of the elements' stiffness, N/m: xx, xy, xz, yy, yz, zz.
+    pub blocks: &'a [[f32; 6]],
+}
+
+fn mean_diagonal(block: &[f32; 6]) -> f32 {
+    (block[0] + block[3] + block[5]) / 3.0
+}
+
+/// The lattice factor in use and the one being made.
+#[derive(Default)]
 pub struct Lattice {
-    unknowns: usize,
-    /// Lattice nodes and weights of every node of the body.
-    weights: Vec<([u32; 8], [f32; 8])>,
-    groups: Vec<Group>,
-    group_of_tet: Vec<u32>,
-    first: Vec<u32>,
-    start: Vec<usize>,
-    used: Profile,
+    used: Option<Profile>,
     pending: Option<Profile>,
+    /// The body was cut since the layout in use was made.
+    is_outdated: bool,
     wait: u32,
     rhs: Vec<f32>,
 }
 
 impl Lattice {
-    /// Lays the lattice over the rest shape; pieces that share no node get lattice nodes of their own.
-    pub fn new(rest: &[Vec3], tets: &[[u32; 4]], elements: &[Element], piece_of_tet: &[u32]) -> Self {
-        let volume: f64 = elements.iter().map(|e| f64::from(e.volume)).sum();
-        let fine = (5.0 * volume / tets.len().max(1) as f64).cbrt() as f32;
-        let (low, high) = rest.iter().fold((Vec3::MAX, Vec3::MIN), |(low, high), &x| (low.min(x), high.max(x)));
-        let mut piece_of_node = vec![0u32; rest.len()];
-        for (tet, corners) in tets.iter().enumerate() {
-            corners.iter().for_each(|&v| piece_of_node[v as usize] = piece_of_tet[tet]);
-        }
-        let mut cell = FINE_CELLS * fine;
-        loop {
-            let lattice = Self::with_cell(rest, tets, &piece_of_node, low, high - low, cell);
-            if lattice.unknowns <= 3 * MOST_NODES || cell > (high - low).max_element() {
-                return lattice;
-            }
-            cell *= 1.15;
-        }
-    }
-
-    fn with_cell(rest: &[Vec3], tets: &[[u32; 4]], piece_of_node: &[u32], low: Vec3, size: Vec3, cell: f32) -> Self {
-        let dims = size.to_array().map(|s| ((s / cell).round() as usize).clamp(1, 200));
-        let steps: [f32; 3] = std::array::from_fn(|k| (size[k] / dims[k] as f32).max(1e-9));
-        // the longest axis varies slowest, which keeps the profile narrow
-        let mut axes = [0usize, 1, 2];
-        axes.sort_by_key(|&k| (std::cmp::Reverse(dims[k]), k));
-        let locate = |x: Vec3| {
-            let mut base = [0usize; 3];
-            let mut fraction = [0.0f32; 3];
-            for k in 0..3 {
-                let along = (x[k] - low[k]) / steps[k];
-                base[k] = (along.floor().max(0.0) as usize).min(dims[k] - 1);
-                fraction[k] = along - base[k] as f32;
-            }
-            (base, fraction)
-        };
-        let corner = |base: [usize; 3], b: usize, piece: u32| {
-            let at: [u64; 3] = std::array::from_fn(|k| (base[k] + (b >> k & 1)) as u64);
-            ((at[axes[0]] << 40) | (at[axes[1]] << 32) | (at[axes[2]] << 24)) | u64::from(piece)
-        };
-        let mut keys: Vec<u64> = Vec::with_capacity(rest.len() * 8);
-        let placed: Vec<_> = rest.iter().map(|&x| locate(x)).collect();
-        for (node, &(base, _)) in placed.iter().enumerate() {
-            keys.extend((0..8).map(|b| corner(base, b, piece_of_node[node])));
-        }
-        let centre = |tet: u32| tets[tet as usize].iter().map(|&v| rest[v as usize]).sum::<Vec3>() * 0.25;
-        let piece_of = |tet: u32| piece_of_node[tets[tet as usize][0] as usize];
-        let mut sorted: Vec<(u64, u32)> = Vec::with_capacity(tets.len());
-        for tet in 0..tets.len() as u32 {
-            let (base, fraction) = locate(centre(tet));
-            let octant = (0..3).map(|k| u64::from(fraction[k] > 0.5) << k).sum::<u64>();
-            sorted.push(((corner(base, 0, piece_of(tet)) << 3) | octant, tet));
-        }
-        sorted.sort_unstable();
-        for members in sorted.chunk_by(|a, b| a.0 >> 3 == b.0 >> 3) {
-            let tet = members[0].1;
-            keys.extend((0..8).map(|b| corner(locate(centre(tet)).0, b, piece_of(tet))));
-        }
-        keys.sort_unstable();
-        keys.dedup();
-        let number = |key: u64| keys.binary_search(&key).unwrap_or(0) as u32;
-        let weights = placed
-            .iter()
-            .enumerate()
-            .map(|(node, &(base, fraction))| {
-                let weight =
-                    |b: usize| (0..3).map(|k| if b >> k & 1 == 1 { fraction[k] } else { 1.0 - fraction[k] }).product::<f32>();
-                (std::array::from_fn(|b| number(corner(base, b, piece_of_node[node]))), std::array::from_fn(weight))
-            })
-            .collect();
-
-        let mut group_of_tet = vec![0u32; tets.len()];
-        let mut groups = Vec::new();
-        for members in sorted.chunk_by(|a, b| a.0 == b.0) {
-            let middle = members.iter().map(|&(_, tet)| centre(tet)).sum::<Vec3>() / members.len() as f32;
-            let (base, fraction) = locate(middle);
-            let piece = piece_of(members[0].1);
-            let slope = |b: usize, axis: usize| {
-                let sign = if b >> axis & 1 == 1 { 1.0 } else { -1.0 };
-                let others = (0..3).filter(|&k| k != axis);
-                sign / steps[axis]
-                    * others.map(|k| if b >> k & 1 == 1 { fraction[k] } else { 1.0 - fraction[k] }).product::<f32>()
-            };
-            members.iter().for_each(|&(_, tet)| group_of_tet[tet as usize] = groups.len() as u32);
-            groups.push(Group {
-                nodes: std::array::from_fn(|b| number(corner(base, b, piece))),
-                gradients: std::array::from_fn(|b| std::array::from_fn(|axis| slope(b, axis))),
-            });
-        }
-
-        let unknowns = 3 * keys.len();
-        let mut lattice = Self {
-            unknowns,
-            weights,
-            groups,
-            group_of_tet,
-            first: Vec::new(),
-            start: Vec::new(),
-            used: Profile { values: Vec::new(), next_row: 0, largest: 0.0 },
-            pending: None,
-            wait: 0,
-            rhs: vec![0.0; unknowns],
-        };
-        lattice.lay_out_profile();
-        lattice
-    }
-
-    fn lay_out_profile(&mut self) {
-        let mut lowest: Vec<u32> = (0..self.unknowns as u32 / 3).collect();
-        let blocks = self.groups.iter().map(|g| g.nodes).chain(self.weights.iter().map(|w| w.0));
-        for nodes in blocks {
-            let least = nodes.iter().copied().min().unwrap_or(0);
-            nodes.iter().for_each(|&n| lowest[n as usize] = lowest[n as usize].min(least));
-        }
-        self.first = (0..self.unknowns).map(|row| 3 * lowest[row / 3]).collect();
-        self.start = Vec::with_capacity(self.unknowns + 1);
-        let mut at = 0;
-        for row in 0..self.unknowns {
-            self.start.push(at);
-            at += row + 1 - self.first[row] as usize;
-        }
-        self.start.push(at);
-    }
-
-    /// Takes in nodes and tetrahedra that a cut has made: a node copies or averages its parents, a tetrahedron joins its parent's group.
+    /// Takes in nodes and tetrahedra that a cut has made. The layout in use goes on as if there were no cut, which costs iterations; the next
+    /// one knows of it.
     pub fn extend(&mut self, rest: &[Vec3], parents_of_nodes: &[[u32; 2]], parents_of_tets: &[u32]) {
-        for (new, parents) in parents_of_nodes.iter().enumerate() {
-            let node = self.weights.len();
-            debug_assert!(node < rest.len(), "{new}");
-            let nearest = parents
-                .iter()
-                .copied()
-                .min_by(|&a, &b| {
-                    let away = |p: u32| (rest[p as usize] - rest[node]).length_squared();
-                    away(a).total_cmp(&away(b)).then(a.cmp(&b))
-                })
-                .unwrap_or(0);
-            self.weights.push(self.weights[nearest as usize]);
-        }
-        for &parent in parents_of_tets {
-            self.group_of_tet.push(self.group_of_tet[parent as usize]);
+        self.pending = None;
+        self.is_outdated = true;
+        self.wait = TICKS_BETWEEN;
+        let Some(mut used) = self.used.take() else { return };
+        if let Some(layout) = Arc::get_mut(&mut used.layout) {
+            layout.extend(rest, parents_of_nodes, parents_of_tets);
+            self.used = Some(used);
         }
     }
 
     /// Makes the whole factor now: for the first tick.
-    pub fn build(&mut self, elements: &Elements, inertia: &[f32], free: &[bool]) {
-        let mut profile = self.assemble(elements, inertia, free);
-        self.factorise(&mut profile, usize::MAX);
-        self.used = profile;
+    pub fn build(&mut self, shape: &Shape) {
+        let mut profile = self.begin(shape);
+        profile.factorise(usize::MAX);
+        self.rhs = vec![0.0; profile.unknowns()];
+        self.used = Some(profile);
         self.pending = None;
     }
 
     /// Spends one tick's share on the next factor; the answer is whether a new one was begun.
-    pub fn advance(&mut self, elements: &Elements, inertia: &[f32], free: &[bool]) -> bool {
+    pub fn advance(&mut self, shape: &Shape) -> bool {
         let Some(mut profile) = self.pending.take() else {
             self.wait += 1;
             let begin = self.wait >= TICKS_BETWEEN;
             if begin {
                 self.wait = 0;
-                self.pending = Some(self.assemble(elements, inertia, free));
+                self.pending = Some(self.begin(shape));
             }
             return begin;
         };
-        self.factorise(&mut profile, WORK_PER_TICK);
-        if profile.next_row == self.unknowns {
-            self.used = profile;
+        profile.factorise(WORK_PER_TICK);
+        if profile.next_row == profile.unknowns() {
+            self.rhs.resize(profile.unknowns(), 0.0);
+            self.used = Some(profile);
         } else {
             self.pending = Some(profile);
         }
         false
     }
 
-    fn assemble(&self, elements: &Elements, inertia: &[f32], free: &[bool]) -> Profile {
-        let mut sums = vec![([[0.0f32; 3]; 3], 0.0f32, 0.0f32); self.groups.len()];
-        elements.for_each_gradient(|tet, f, mu, lambda_mu| {
-            let (mean, mu_sum, lambda_mu_sum) = &mut sums[self.group_of_tet[tet as usize] as usize];
+    /// A matrix that is not factorised yet, on the layout in use or, after a cut, on a new one.
+    fn begin(&mut self, shape: &Shape) -> Profile {
+        let mut profile = match &self.used {
+            Some(used) if !self.is_outdated => {
+                let (layout, first, start) = (used.layout.clone(), used.first.clone(), used.start.clone());
+                Profile { layout, first, start, values: Vec::new(), next_row: 0 }
+            }
+            _ => Profile::new(Layout::new(shape.rest, shape.tets, shape.shapes, shape.is_pinned, &shape.elements.tets())),
+        };
+        self.is_outdated = false;
+        profile.assemble(shape);
+        profile
+    }
+
+    /// z += P A⁻¹ Pᵀ r over the free nodes.
+    pub fn apply(&mut self, residual: &[Node], free: &[bool], z: &mut [Node]) {
+        let Self { used: Some(used), rhs, .. } = self else { return };
+        let weights = &used.layout.weights;
+        widest!((
+            weights: &'a [([u32; 8], [f32; 8])] = weights,
+            profile: &'a Profile = used,
+            rhs: &'a mut [f32] = rhs,
+            residual: &'a [Node] = residual,
+            free: &'a [bool] = free,
+            z: &'a mut [Node] = z,
+        ) -> () {
+            rhs.fill(0.0);
+            for ((node, &is_free), (nodes, weight)) in residual.iter().zip(free).zip(weights) {
+                if is_free {
+                    for b in 0..8 {
+                        let at = 3 * nodes[b] as usize;
+                        let sum = &mut rhs[at..at + 3];
+                        for k in 0..3 {
+                            sum[k] += weight[b] * node[k];
+                        }
+                    }
+                }
+            }
+            profile.solve(rhs);
+            for ((node, &is_free), (nodes, weight)) in z.iter_mut().zip(free).zip(weights) {
+                if is_free {
+                    for b in 0..8 {
+                        let at = 3 * nodes[b] as usize;
+                        let moved = &rhs[at..at + 3];
+                        for k in 0..3 {
+                            node[k] += weight[b] * moved[k];
+                        }
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl Profile {
+    fn new(layout: Layout) -> Self {
+        let unknowns = 3 * layout.nodes;
+        let mut lowest: Vec<u32> = (0..layout.nodes as u32).collect();
+        let of_nodes = layout.weights.iter().filter(|w| w.1 != [0.0; 8]).map(|w| &w.0[..]);
+        for nodes in layout.groups.iter().map(|g| &g.nodes[..]).chain(of_nodes) {
+            let least = nodes.iter().copied().min().unwrap_or(0);
+            nodes.iter().for_each(|&n| lowest[n as usize] = lowest[n as usize].min(least));
+        }
+        let first: Vec<u32> = (0..unknowns).map(|row| 3 * lowest[row / 3]).collect();
+        let mut start = Vec::with_capacity(unknowns + 1);
+        let mut at = 0;
+        for (row, &first) in first.iter().enumerate() {
+            start.push(at);
+            at += row + 1 - first as usize;
+        }
+        start.push(at);
+        let (first, start) = (Arc::new(first), Arc::new(start));
+        Self { layout: Arc::new(layout), first, start, values: Vec::new(), next_row: 0 }
+    }
+
+    fn unknowns(&self) -> usize {
+        3 * self.layout.nodes
+    }
+
+    fn assemble(&mut self, shape: &Shape) {
+        let layout = self.layout.clone();
+        let mut sums = vec![([[0.0f32; 3]; 3], 0.0f32, 0.0f32); layout.groups.len()];
+        shape.elements.for_each_gradient(|tet, f, mu, lambda_mu| {
+            let (mean, mu_sum, lambda_mu_sum) = &mut sums[layout.group_of_tet[tet as usize] as usize];
             for i in 0..3 {
                 for j in 0..3 {
                     mean[i][j] += mu * f[i][j];
@@ -232,41 +196,44 @@ impl Lattice {
             *mu_sum += mu;
             *lambda_mu_sum += lambda_mu;
         });
-        let mut values = vec![0.0f32; self.start[self.unknowns]];
-        for (group, (weighted, mu, lambda_mu)) in self.groups.iter().zip(&sums) {
+        let unknowns = self.unknowns();
+        self.values = vec![0.0f32; self.start[unknowns]];
+        for (group, (weighted, mu, lambda_mu)) in layout.groups.iter().zip(&sums) {
             if *mu > 0.0 {
                 let f = weighted.map(|row| row.map(|entry| entry / mu));
-                self.add_group(group, &f, *mu, *lambda_mu, &mut values);
+                self.add_group(group, &f, *mu, *lambda_mu);
             }
         }
-        let largest = (0..self.unknowns).map(|row| values[self.start[row + 1] - 1]).fold(0.0f32, f32::max);
-        for (node, (nodes, weights)) in self.weights.iter().enumerate() {
-            // a held node holds its lattice cell
-            let stiffness = if free[node] { inertia[node] } else { largest };
+        for (node, (nodes, weights)) in layout.weights.iter().enumerate() {
+            if weights == &[0.0; 8] {
+                continue;
+            }
+            // a driven node resists the lattice's motion by its own stiffness
+            let stiffness = if shape.free[node] { shape.inertia[node] } else { mean_diagonal(&shape.blocks[node]) };
             for b in 0..8 {
                 for a in 0..8 {
                     if nodes[a] <= nodes[b] {
                         for k in 0..3 {
                             let (row, column) = (3 * nodes[b] as usize + k, 3 * nodes[a] + k as u32);
-                            values[self.start[row] + (column - self.first[row]) as usize] += stiffness * weights[a] * weights[b];
+                            let at = self.start[row] + (column - self.first[row]) as usize;
+                            self.values[at] += stiffness * weights[a] * weights[b];
                         }
                     }
                 }
             }
         }
-        Profile { values, next_row: 0, largest }
     }
 
     /// One group's stiffness at its averaged deformation: (λ+μ) c_b c_aᵀ + μ (g_b·g_a) I + s ε F(g_b × g_a), with c = cof F g.
-    fn add_group(&self, group: &Group, f: &Mat3<f32>, mu: f32, lambda_mu: f32, values: &mut [f32]) {
+    fn add_group(&mut self, group: &Group, f: &Mat3<f32>, mu: f32, lambda_mu: f32) {
         let c = cofactor(f);
         let dilation = f[0][0] * c[0][0] + f[0][1] * c[0][1] + f[0][2] * c[0][2] - 1.0;
         let s = clamped_weight(f, mu, lambda_mu * dilation - mu);
         let g = &group.gradients;
         let times = |m: &Mat3<f32>, v: [f32; 3]| [0, 1, 2].map(|i| m[i][0] * v[0] + m[i][1] * v[1] + m[i][2] * v[2]);
-        let across: [[f32; 3]; 8] = std::array::from_fn(|b| times(&c, g[b]));
-        for b in 0..8 {
-            for a in 0..8 {
+        let across: Vec<[f32; 3]> = g.iter().map(|g| times(&c, *g)).collect();
+        for b in 0..g.len() {
+            for a in 0..g.len() {
                 if group.nodes[a] > group.nodes[b] {
                     continue;
                 }
@@ -282,8 +249,8 @@ impl Lattice {
                     for k in 0..3 {
                         let (row, column) = (3 * group.nodes[b] as usize + i, 3 * group.nodes[a] as usize + k);
                         if column <= row {
-                            values[self.start[row] + column - self.first[row] as usize] +=
-                                lambda_mu * across[b][i] * across[a][k] + skew[i][k];
+                            let at = self.start[row] + column - self.first[row] as usize;
+                            self.values[at] += lambda_mu * across[b][i] * across[a][k] + skew[i][k];
                         }
                     }
                 }
@@ -291,22 +258,23 @@ impl Lattice {
         }
     }
 
-    /// Cholesky by rows inside the profile, until done or `work` multiplications are spent; a pivot that is not positive is lifted.
-    fn factorise(&self, profile: &mut Profile, work: usize) {
-        widest!((profile: &'a mut Profile = profile, lattice: &'a Lattice = self, work: usize = work) -> () {
-            let (first, start, rows) = (&lattice.first, &lattice.start, lattice.unknowns);
+    /// Cholesky by rows inside the profile, until done or `work` multiplications are spent; an unknown that the others determine stays at rest.
+    fn factorise(&mut self, work: usize) {
+        widest!((profile: &'a mut Profile = self, work: usize = work) -> () {
+            let (first, start, rows) = (profile.first.clone(), profile.start.clone(), profile.unknowns());
             let mut spent = 0;
-            let floor = 1e-6 * profile.largest;
             while profile.next_row < rows && spent < work {
                 let row = profile.next_row;
                 let from = first[row] as usize;
                 let (above, own) = profile.values.split_at_mut(start[row]);
+                let diagonal = own[row - from];
                 for column in from..=row {
                     let begin = from.max(first[column] as usize);
                     let mine = &own[begin - from..column - from];
                     if column == row {
                         let pivot = own[row - from] - dot(mine, mine);
-                        own[row - from] = 1.0 / pivot.max(floor).max(f32::MIN_POSITIVE).sqrt();
+                        // what others determine does not move by itself
+                        own[row - from] = if pivot > DEPENDENT * diagonal { 1.0 / pivot.sqrt() } else { 0.0 };
                     } else {
                         let offset = start[column] - first[column] as usize;
                         let other = &above[offset + begin..offset + column];
@@ -319,46 +287,125 @@ impl Lattice {
         });
     }
 
-    /// z += P A⁻¹ Pᵀ r over the free nodes.
-    pub fn apply(&mut self, residual: &[Node], free: &[bool], z: &mut [Node]) {
-        widest!((lattice: &'a mut Lattice = self, residual: &'a [Node] = residual, free: &'a [bool] = free, z: &'a mut [Node] = z) -> () {
-            let Lattice { weights, rhs, used, first, start, unknowns, .. } = lattice;
-            rhs.fill(0.0);
-            for ((node, &is_free), (nodes, weight)) in residual.iter().zip(free).zip(weights.iter()) {
-                if is_free {
-                    for b in 0..8 {
-                        let at = 3 * nodes[b] as usize;
-                        let sum = &mut rhs[at..at + 3];
-                        for k in 0..3 {
-                            sum[k] += weight[b] * node[k];
-                        }
+    /// `rhs` becomes A⁻¹ `rhs`.
+    #[inline(always)]
+    fn solve(&self, rhs: &mut [f32]) {
+        let (first, start, rows) = (&self.first, &self.start, self.unknowns());
+        for row in 0..rows {
+            let (from, at) = (first[row] as usize, start[row]);
+            let sum = dot(&self.values[at..at + row - from], &rhs[from..row]);
+            rhs[row] = (rhs[row] - sum) * self.values[at + row - from];
+        }
+        for row in (0..rows).rev() {
+            let (from, at) = (first[row] as usize, start[row]);
+            let value = rhs[row] * self.values[at + row - from];
+            rhs[row] = value;
+            for (sum, entry) in rhs[from..row].iter_mut().zip(&self.values[at..at + row - from]) {
+                *sum -= entry * value;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Chance;
+
+    /// A box of `cells` cubes of side `h`, five tetrahedra each, mirrored from cube to cube.
+    fn cubes(cells: [usize; 3], h: f32) -> (Vec<Vec3>, Vec<[u32; 4]>) {
+        let [nx, ny, nz] = cells;
+        let number = |x: usize, y: usize, z: usize| (x + (nx + 1) * (y + (ny + 1) * z)) as u32;
+        let mut rest = Vec::new();
+        for z in 0..=nz {
+            for y in 0..=ny {
+                for x in 0..=nx {
+                    rest.push(Vec3::new(x as f32, y as f32, z as f32) * h);
+                }
+            }
+        }
+        let mut tets = Vec::new();
+        for z in 0..nz {
+            for y in 0..ny {
+                for x in 0..nx {
+                    let c: [u32; 8] = std::array::from_fn(|b| number(x + (b & 1), y + (b >> 1 & 1), z + (b >> 2)));
+                    let even = [[0, 1, 2, 4], [3, 2, 1, 7], [5, 4, 7, 1], [6, 7, 4, 2], [1, 2, 4, 7]];
+                    let odd = [[1, 3, 0, 5], [2, 0, 3, 6], [4, 5, 6, 0], [7, 6, 5, 3], [0, 3, 6, 5]];
+                    let five = if (x + y + z) % 2 == 0 { even } else { odd };
+                    tets.extend(five.map(|t| {
+                        let t = t.map(|k| c[k]);
+                        let [a, b, d, e] = t.map(|v| rest[v as usize]);
+                        if (b - a).dot((d - a).cross(e - a)) > 0.0 { t } else { [t[0], t[2], t[1], t[3]] }
+                    }));
+                }
+            }
+        }
+        (rest, tets)
+    }
+
+    /// The energy of a motion of the lattice, by its own matrix and by the elements.
+    fn energies(is_pinned: impl Fn(Vec3) -> bool) -> Vec<(f64, f64)> {
+        let (rest, tets) = cubes([12, 7, 8], 0.006);
+        let shapes: Vec<Element> = tets.iter().filter_map(|t| Element::new(t.map(|v| rest[v as usize]))).collect();
+        assert_eq!(shapes.len(), tets.len());
+        let pinned: Vec<bool> = rest.iter().map(|&x| is_pinned(x)).collect();
+        let order: Vec<u32> = (0..tets.len() as u32).collect();
+        let mut elements = Elements::new(&tets, &shapes, &order, rest.len(), |_| (1000.0, 10_000.0));
+        elements.evaluate(&vec![[0.0; 4]; rest.len()], &mut vec![[0.0; 4]; rest.len()]);
+        let free: Vec<bool> = pinned.iter().map(|held| !held).collect();
+        let mut blocks = vec![[0.0; 6]; rest.len()];
+        elements.diagonal(&mut blocks);
+        let inertia = vec![0.0; rest.len()];
+        let shape = Shape {
+            rest: &rest,
+            tets: &tets,
+            shapes: &shapes,
+            is_pinned: &pinned,
+            elements: &elements,
+            inertia: &inertia,
+            free: &free,
+            blocks: &blocks,
+        };
+        let mut profile = Profile::new(Layout::new(&rest, &tets, &shapes, &pinned, &order));
+        profile.assemble(&shape);
+        let mut chance = Chance::new(3, "lattice");
+        (0..5)
+            .map(|_| {
+                let c: Vec<f32> = (0..profile.unknowns()).map(|_| chance.normal()).collect();
+                let mut own = 0.0f64;
+                for row in 0..profile.unknowns() {
+                    for column in profile.first[row] as usize..=row {
+                        let value = profile.values[profile.start[row] + column - profile.first[row] as usize];
+                        let twice = if column == row { 1.0 } else { 2.0 };
+                        own += twice * f64::from(value) * f64::from(c[row]) * f64::from(c[column]);
                     }
                 }
-            }
-            for row in 0..*unknowns {
-                let (from, at) = (first[row] as usize, start[row]);
-                let sum = dot(&used.values[at..at + row - from], &rhs[from..row]);
-                rhs[row] = (rhs[row] - sum) * used.values[at + row - from];
-            }
-            for row in (0..*unknowns).rev() {
-                let (from, at) = (first[row] as usize, start[row]);
-                let value = rhs[row] * used.values[at + row - from];
-                rhs[row] = value;
-                for (sum, entry) in rhs[from..row].iter_mut().zip(&used.values[at..at + row - from]) {
-                    *sum -= entry * value;
-                }
-            }
-            for ((node, &is_free), (nodes, weight)) in z.iter_mut().zip(free).zip(weights.iter()) {
-                if is_free {
-                    for b in 0..8 {
-                        let at = 3 * nodes[b] as usize;
-                        let moved = &rhs[at..at + 3];
-                        for k in 0..3 {
-                            node[k] += weight[b] * moved[k];
+                let moved: Vec<Node> = profile
+                    .layout
+                    .weights
+                    .iter()
+                    .zip(&free)
+                    .map(|((nodes, weights), &is_free)| {
+                        let mut sum = [0.0f32; 4];
+                        for (node, weight) in nodes.iter().zip(weights) {
+                            (0..3).for_each(|k| sum[k] += weight * c[3 * *node as usize + k]);
                         }
-                    }
-                }
-            }
-        });
+                        if is_free { sum } else { [0.0; 4] }
+                    })
+                    .collect();
+                let mut force = vec![[0.0; 4]; rest.len()];
+                elements.product(&moved, &mut force);
+                let true_one: f64 =
+                    moved.iter().zip(&force).map(|(u, f)| (0..3).map(|k| f64::from(u[k] * f[k])).sum::<f64>()).sum();
+                (own, true_one)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_lattice_knows_the_stiffness_of_its_motions() {
+        for (own, true_one) in energies(|_| false).into_iter().chain(energies(|x| x.y < 0.011)) {
+            assert!((own / true_one - 1.0).abs() < 0.3, "{own} for {true_one}");
+        }
     }
 }

@@ -197,16 +197,13 @@ impl SoftBody {
         }
         self.order = order;
         self.pinned = (0..self.rest.len() as u32).filter(|&v| self.is_pinned[v as usize]).collect();
-        let had = self.pieces.count();
         self.pieces = find_pieces(&self.tets, self.rest.len(), &self.is_pinned);
         self.take_crumbs();
         self.cut_count += 1;
         self.surface = Surface::new(&self.tets, self.rest.len(), &self.capsule, self.cut_count);
-        let stale = self.stale || self.pieces.count() != had;
+        // the lattice goes on with what it knows; `extend` has told it to look again
+        let stale = self.stale;
         self.rebuild_elements();
-        if self.pieces.count() != had {
-            self.lattice = super::coarse::Lattice::new(&self.rest, &self.tets, &self.shapes, &self.pieces.of_tet);
-        }
         self.stale = stale;
     }
 }

@@ -188,6 +188,11 @@ impl Elements {
         }
     }
 
+    /// The tetrahedra, in the order in which they are taken.
+    pub fn tets(&self) -> Vec<u32> {
+        self.chunks.iter().flat_map(|chunk| chunk.tets.iter().copied()).collect()
+    }
+
     /// Calls `f` with every tetrahedron, its F and its μ V and (λ + μ) V.
     pub fn for_each_gradient(&self, mut f: impl FnMut(u32, Mat3<f32>, f32, f32)) {
         for chunk in &self.chunks {

@@ -15,6 +15,7 @@ mod cut;
 mod elements;
 mod grasp;
 mod lanes;
+mod layout;
 mod material;
 mod pcg;
 pub mod plugin;

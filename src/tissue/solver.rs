@@ -13,7 +13,7 @@
 use glam::Vec3;
 
 use super::body::SoftBody;
-use super::coarse::Lattice;
+use super::coarse::{Lattice, Shape};
 use super::contact::{self, ToolShape};
 use super::elements::{Elements, Node};
 use super::lanes::widest;
@@ -143,6 +143,9 @@ impl StepError {
 
 /// Iterations of one solve from which the diagonal blocks are renewed at once, not only with the lattice.
 const MANY_ITERATIONS: u32 = 25;
+/// Ticks that are clamped from their start once one had to be: what folds an element seldom lets go of it at once, and a solve that finds
+/// out by itself is spent.
+const CLAMPED_TICKS: u32 = 10;
 /// Overstressed elements that a report lists.
 const MOST_OVERSTRESSED: usize = 64;
 /// Halvings of a Newton step before it is given up.
@@ -314,6 +317,10 @@ impl SoftBody {
                 free: &tick.free,
                 inverse: &inverse,
             };
+            if self.clamped_ticks_left > 0 {
+                system.elements.clamp();
+                report.clamped = true;
+            }
             let correction = set_residual(&mut work, &tick, &mut system);
             if step == 0 {
                 first_correction = correction;
@@ -328,6 +335,7 @@ impl SoftBody {
             report.cg_iterations += iterations;
             if ending == Ending::NegativeCurvature {
                 report.clamped = true;
+                self.clamped_ticks_left = CLAMPED_TICKS;
                 system.elements.clamp();
                 set_residual(&mut work, &tick, &mut system);
                 report.cg_iterations += work.solve(&mut system, tolerance, most).1;
@@ -339,6 +347,7 @@ impl SoftBody {
             }
         }
 
+        self.clamped_ticks_left = self.clamped_ticks_left.saturating_sub(1);
         if report.clamped || report.cg_iterations > MANY_ITERATIONS * report.newton_steps {
             self.blocks_are_good = false;
         }
@@ -404,13 +413,22 @@ impl SoftBody {
     }
 
     fn renew_preconditioner(&mut self, tick: &Tick, dt_secs: f32) {
-        if self.stale || dt_secs != self.last_dt_secs {
-            self.lattice.build(&self.elements, &tick.inertia, &tick.free);
+        let is_first = self.stale || dt_secs != self.last_dt_secs;
+        if is_first || !self.blocks_are_good {
+            self.renew_blocks();
+        }
+        let Self { rest, tets, shapes, is_pinned, elements, blocks, .. } = self;
+        let shape = Shape { rest, tets, shapes, is_pinned, elements, inertia: &tick.inertia, free: &tick.free, blocks };
+        if is_first {
+            self.lattice.build(&shape);
             self.last_dt_secs = dt_secs;
             self.stale = false;
-        } else if !self.lattice.advance(&self.elements, &tick.inertia, &tick.free) && self.blocks_are_good {
-            return;
+        } else if self.lattice.advance(&shape) {
+            self.renew_blocks();
         }
+    }
+
+    fn renew_blocks(&mut self) {
         self.blocks.fill([0.0; 6]);
         self.elements.diagonal(&mut self.blocks);
         self.blocks_are_good = true;

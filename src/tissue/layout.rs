@@ -1,0 +1,384 @@
+//! Which nodes of a lattice a body moves with: a trilinear lattice over the rest shape that knows where the body is cut.
+//!
+//! The nodes of the body that lie in one cell and hang together there are a fragment. A lattice node reaches eight cells; it is split into
+//! as many copies as their fragments fall into when only links between those cells count. So the two lips of a cut move apart in the lattice
+//! as soon as the cut is as long as a cell, and pieces share nothing: the virtual node algorithm (Molino, Bao & Fedkiw, “A virtual node
+//! algorithm for changing mesh topology during simulation”, SIGGRAPH 2004) applied to a coarse space.
+
+use glam::Vec3;
+
+use super::elements::Element;
+
+/// Fine cells (five tetrahedra each) along the edge of a lattice cell.
+const FINE_CELLS: f32 = 3.0;
+/// Lattice nodes at most; past this the cells grow.
+const MOST_NODES: usize = 320;
+
+/// A lattice node whose largest weight in the body is below this moves as a neighbour does.
+const LEAST_REACH: f32 = 0.3;
+
+/// Elements that are strained alike: those that share a fragment and an eighth of its cell, or a single one beside a held node.
+pub struct Group {
+    pub nodes: Vec<u32>,
+    /// Displacement gradient for a unit motion of each lattice node, 1/m.
+    pub gradients: Vec<[f32; 3]>,
+}
+
+impl Group {
+    /// One element exactly: the gradient of a lattice node's motion is Σ w ∇N over the corners that it moves.
+    fn of_element(corners: &[&([u32; 8], [f32; 8]); 4], shape: &Element) -> Self {
+        let [a, b, c] = shape.gradients;
+        let first = std::array::from_fn(|axis| -(a[axis] + b[axis] + c[axis]));
+        let mut group = Self { nodes: Vec::new(), gradients: Vec::new() };
+        for ((nodes, weights), gradient) in corners.iter().zip([first, a, b, c]) {
+            for (node, weight) in nodes.iter().zip(weights).filter(|(_, weight)| **weight != 0.0) {
+                let index = group.nodes.iter().position(|known| known == node).unwrap_or_else(|| {
+                    group.nodes.push(*node);
+                    group.gradients.push([0.0; 3]);
+                    group.nodes.len() - 1
+                });
+                for (sum, slope) in group.gradients[index].iter_mut().zip(gradient) {
+                    *sum += weight * slope;
+                }
+            }
+        }
+        group
+    }
+}
+
+/// A lattice over the elements that can deform.
+pub struct Layout {
+    /// Lattice nodes.
+    pub nodes: usize,
+    /// Lattice nodes and weights of every node of the body; all weights are zero where nothing can move.
+    pub weights: Vec<([u32; 8], [f32; 8])>,
+    pub groups: Vec<Group>,
+    /// The group of every tetrahedron that can deform.
+    pub group_of_tet: Vec<u32>,
+}
+
+/// A node of the body that no element moves has no fragment.
+const NONE: u32 = u32::MAX;
+
+/// Disjoint sets, each known by its lowest member.
+struct Sets(Vec<u32>);
+
+impl Sets {
+    fn new(count: usize) -> Self {
+        Self((0..count as u32).collect())
+    }
+
+    fn of(&mut self, mut member: u32) -> u32 {
+        while self.0[member as usize] != member {
+            let above = self.0[self.0[member as usize] as usize];
+            self.0[member as usize] = above;
+            member = above;
+        }
+        member
+    }
+
+    fn join(&mut self, a: u32, b: u32) {
+        let (a, b) = (self.of(a), self.of(b));
+        self.0[a.max(b) as usize] = a.min(b);
+    }
+}
+
+/// The cells of a lattice.
+struct Grid {
+    low: Vec3,
+    steps: [f32; 3],
+    dims: [usize; 3],
+    /// Axes by length: the longest varies slowest, which keeps the profile narrow.
+    axes: [usize; 3],
+}
+
+impl Grid {
+    fn new(low: Vec3, size: Vec3, cell: f32) -> Self {
+        let dims = size.to_array().map(|s| ((s / cell).round() as usize).clamp(1, 200));
+        let mut axes = [0usize, 1, 2];
+        axes.sort_by_key(|&k| (std::cmp::Reverse(dims[k]), k));
+        Self { low, steps: std::array::from_fn(|k| (size[k] / dims[k] as f32).max(1e-9)), dims, axes }
+    }
+
+    fn number(&self, at: [usize; 3], extra: usize) -> u32 {
+        let [slow, middle, fast] = self.axes;
+        ((at[slow] * (self.dims[middle] + extra) + at[middle]) * (self.dims[fast] + extra) + at[fast]) as u32
+    }
+
+    /// The cell that holds a point.
+    fn cell(&self, x: Vec3) -> [usize; 3] {
+        std::array::from_fn(|k| (((x[k] - self.low[k]) / self.steps[k]).floor().max(0.0) as usize).min(self.dims[k] - 1))
+    }
+
+    /// Where a point lies in a cell, 0 to 1 along each axis inside it.
+    fn fraction(&self, x: Vec3, cell: [usize; 3]) -> [f32; 3] {
+        std::array::from_fn(|k| (x[k] - self.low[k]) / self.steps[k] - cell[k] as f32)
+    }
+
+    /// The eight lattice points around a cell, without copies.
+    fn corners(&self, cell: [usize; 3]) -> [u32; 8] {
+        std::array::from_fn(|b| self.number(std::array::from_fn(|k| cell[k] + (b >> k & 1)), 1))
+    }
+}
+
+impl Layout {
+    /// Lays a lattice over `members`, the tetrahedra that can deform; a held node does not move with it.
+    pub fn new(rest: &[Vec3], tets: &[[u32; 4]], shapes: &[Element], is_pinned: &[bool], members: &[u32]) -> Self {
+        let mut moves = vec![false; rest.len()];
+        let mut volume = 0.0f64;
+        for &tet in members {
+            tets[tet as usize].iter().for_each(|&v| moves[v as usize] = !is_pinned[v as usize]);
+            volume += f64::from(shapes[tet as usize].volume);
+        }
+        let fine = (5.0 * volume / members.len().max(1) as f64).cbrt() as f32;
+        let within = rest.iter().zip(&moves).filter(|(_, moves)| **moves).map(|(x, _)| *x);
+        let (low, high) = within.fold((Vec3::MAX, Vec3::MIN), |(low, high), x| (low.min(x), high.max(x)));
+        let size = if members.is_empty() { Vec3::ZERO } else { high - low };
+        let mut cell = (FINE_CELLS * fine).max(1e-9);
+        loop {
+            let layout = Self::on(&Grid::new(low, size, cell), rest, tets, shapes, members, &moves);
+            if layout.nodes <= MOST_NODES || cell > size.max_element() {
+                return layout;
+            }
+            cell *= 1.15;
+        }
+    }
+
+    fn on(grid: &Grid, rest: &[Vec3], tets: &[[u32; 4]], shapes: &[Element], members: &[u32], moves: &[bool]) -> Self {
+        let cell_of: Vec<[usize; 3]> = rest.iter().map(|&x| grid.cell(x)).collect();
+        let cell_number: Vec<u32> = cell_of.iter().map(|&cell| grid.number(cell, 0)).collect();
+        let all_edges = || members.iter().flat_map(|&tet| EDGES.map(|(a, b)| (tets[tet as usize][a], tets[tet as usize][b])));
+        let edges = || all_edges().filter(|&(a, b)| moves[a as usize] && moves[b as usize]);
+
+        // fragments, numbered by their lowest node
+        let mut within = Sets::new(rest.len());
+        for (a, b) in edges().filter(|&(a, b)| cell_number[a as usize] == cell_number[b as usize]) {
+            within.join(a, b);
+        }
+        let mut fragment_of = vec![NONE; rest.len()];
+        let mut cells = Vec::new();
+        for node in (0..rest.len()).filter(|&node| moves[node]) {
+            let lowest = within.of(node as u32) as usize;
+            if fragment_of[lowest] == NONE {
+                fragment_of[lowest] = cells.len() as u32;
+                cells.push(cell_of[node]);
+            }
+            fragment_of[node] = fragment_of[lowest];
+        }
+        let mut links: Vec<(u32, u32)> = edges()
+            .map(|(a, b)| (fragment_of[a as usize], fragment_of[b as usize]))
+            .filter(|(a, b)| a != b)
+            .map(|(a, b)| (a.min(b), a.max(b)))
+            .collect();
+        links.sort_unstable();
+        links.dedup();
+        let mut pieces = Sets::new(cells.len());
+        links.iter().for_each(|&(a, b)| pieces.join(a, b));
+
+        let (mut copies, nodes) = Self::split(grid, &cells, &links, &mut pieces);
+        let reach = (0..rest.len()).filter(|&node| fragment_of[node] != NONE).map(|node| {
+            let at = grid.fraction(rest[node], cell_of[node]);
+            (fragment_of[node] as usize, std::array::from_fn(|b| trilinear(at, b)))
+        });
+        let nodes = Self::lean(&mut copies, nodes, reach);
+
+        let weights: Vec<([u32; 8], [f32; 8])> = (0..rest.len())
+            .map(|node| match fragment_of[node] {
+                NONE => ([0; 8], [0.0; 8]),
+                fragment => {
+                    let at = grid.fraction(rest[node], cell_of[node]);
+                    (copies[fragment as usize], std::array::from_fn(|b| trilinear(at, b)))
+                }
+            })
+            .collect();
+
+        let centre = |tet: u32| tets[tet as usize].iter().map(|&v| rest[v as usize]).sum::<Vec3>() * 0.25;
+        let mut group_of_tet = vec![0u32; tets.len()];
+        let mut groups = Vec::new();
+        let mut sorted: Vec<(u32, u32)> = Vec::with_capacity(members.len());
+        for &tet in members {
+            let (corners, middle) = (tets[tet as usize], centre(tet));
+            if !corners.iter().all(|&v| moves[v as usize]) {
+                group_of_tet[tet as usize] = groups.len() as u32;
+                groups.push(Group::of_element(&corners.map(|v| &weights[v as usize]), &shapes[tet as usize]));
+                continue;
+            }
+            let home = grid.number(grid.cell(middle), 0);
+            let owner = corners.into_iter().find(|&v| cell_number[v as usize] == home).unwrap_or(corners[0]);
+            let fragment = fragment_of[owner as usize];
+            let at = grid.fraction(middle, cells[fragment as usize]);
+            let octant = (0..3).map(|k| u32::from(at[k] > 0.5) << k).sum::<u32>();
+            sorted.push(((fragment << 3) | octant, tet));
+        }
+        sorted.sort_unstable();
+        for same in sorted.chunk_by(|a, b| a.0 == b.0) {
+            let fragment = (same[0].0 >> 3) as usize;
+            let middle = same.iter().map(|&(_, tet)| centre(tet)).sum::<Vec3>() / same.len() as f32;
+            let at = grid.fraction(middle, cells[fragment]);
+            same.iter().for_each(|&(_, tet)| group_of_tet[tet as usize] = groups.len() as u32);
+            groups.push(Group {
+                nodes: copies[fragment].to_vec(),
+                gradients: (0..8).map(|b| std::array::from_fn(|axis| slope(at, b, axis) / grid.steps[axis])).collect(),
+            });
+        }
+        Self { nodes, weights, groups, group_of_tet }
+    }
+
+    /// The eight lattice nodes of every fragment, and how many there are: piece by piece, along the longest axis.
+    fn split(grid: &Grid, cells: &[[usize; 3]], links: &[(u32, u32)], pieces: &mut Sets) -> (Vec<[u32; 8]>, usize) {
+        let corners: Vec<[u32; 8]> = cells.iter().map(|&cell| grid.corners(cell)).collect();
+        // a copy is a lattice point with a set of (fragment, corner) slots around it
+        let mut slots = Sets::new(8 * cells.len());
+        for &(a, b) in links {
+            for (i, point) in corners[a as usize].iter().enumerate() {
+                if let Some(j) = corners[b as usize].iter().position(|other| other == point) {
+                    slots.join(8 * a + i as u32, 8 * b + j as u32);
+                }
+            }
+        }
+        let mut keys: Vec<(u32, u32, u32)> = Vec::with_capacity(8 * cells.len());
+        for slot in 0..8 * cells.len() as u32 {
+            let (fragment, corner) = ((slot / 8) as usize, (slot % 8) as usize);
+            keys.push((pieces.of(fragment as u32), corners[fragment][corner], slots.of(slot)));
+        }
+        let mut distinct = keys.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let number = |key: &(u32, u32, u32)| distinct.binary_search(key).unwrap_or(0) as u32;
+        let copies = keys.chunks(8).map(|keys| std::array::from_fn(|b| number(&keys[b]))).collect();
+        (copies, distinct.len())
+    }
+
+    /// Lets lattice nodes that hardly reach into the body move as a neighbour does, and counts what is left: nothing in the body says how
+    /// stiff they are.
+    fn lean(copies: &mut [[u32; 8]], nodes: usize, weights: impl Iterator<Item = (usize, [f32; 8])>) -> usize {
+        let mut reach = vec![0.0f32; nodes];
+        for (fragment, weights) in weights {
+            for (node, weight) in copies[fragment].iter().zip(weights) {
+                reach[*node as usize] = reach[*node as usize].max(weight);
+            }
+        }
+        let mut leans_on: Vec<u32> = (0..nodes as u32).collect();
+        for corners in copies.iter() {
+            let Some(&strongest) =
+                corners.iter().max_by(|&&a, &&b| reach[a as usize].total_cmp(&reach[b as usize]).then(b.cmp(&a)))
+            else {
+                continue;
+            };
+            for &node in corners.iter().filter(|&&node| reach[node as usize] < LEAST_REACH) {
+                let known = &mut leans_on[node as usize];
+                if reach[strongest as usize] > reach[*known as usize] {
+                    *known = strongest;
+                }
+            }
+        }
+        let mut left = leans_on.clone();
+        left.sort_unstable();
+        left.dedup();
+        for node in copies.iter_mut().flatten() {
+            *node = left.binary_search(&leans_on[*node as usize]).unwrap_or(0) as u32;
+        }
+        left.len()
+    }
+
+    /// Takes in nodes and tetrahedra that a cut has made: a node copies the nearer of its parents, a tetrahedron joins its parent's group.
+    pub fn extend(&mut self, rest: &[Vec3], parents_of_nodes: &[[u32; 2]], parents_of_tets: &[u32]) {
+        for parents in parents_of_nodes {
+            let node = self.weights.len();
+            let away = |p: u32| (rest[p as usize] - rest[node]).length_squared();
+            let nearest = parents.iter().copied().min_by(|&a, &b| away(a).total_cmp(&away(b)).then(a.cmp(&b))).unwrap_or(0);
+            self.weights.push(self.weights[nearest as usize]);
+        }
+        for &parent in parents_of_tets {
+            self.group_of_tet.push(self.group_of_tet[parent as usize]);
+        }
+    }
+}
+
+const EDGES: [(usize, usize); 6] = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)];
+
+fn side(at: f32, b: usize, axis: usize) -> f32 {
+    if b >> axis & 1 == 1 { at } else { 1.0 - at }
+}
+
+/// The trilinear function of corner `b`.
+fn trilinear(at: [f32; 3], b: usize) -> f32 {
+    (0..3).map(|k| side(at[k], b, k)).product()
+}
+
+/// Its slope along an axis, per cell.
+fn slope(at: [f32; 3], b: usize, axis: usize) -> f32 {
+    let sign = if b >> axis & 1 == 1 { 1.0 } else { -1.0 };
+    sign * (0..3).filter(|&k| k != axis).map(|k| side(at[k], b, k)).product::<f32>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two rows of cubes along x, five tetrahedra each, one on the other; the rows share their nodes only beyond `slit` cubes.
+    fn rows(cubes: usize, slit: usize) -> (Vec<Vec3>, Vec<[u32; 4]>) {
+        let (mut rest, mut tets) = (Vec::new(), Vec::new());
+        let mut index = std::collections::BTreeMap::new();
+        for row in 0..2 {
+            for i in 0..cubes {
+                let corner = |b: usize, rest: &mut Vec<Vec3>, index: &mut std::collections::BTreeMap<_, u32>| {
+                    let (x, y, z) = (i + (b & 1), row + (b >> 1 & 1), b >> 2);
+                    let side = if y == 1 && x < slit { row } else { 0 };
+                    *index.entry((x, y, z, side)).or_insert_with(|| {
+                        rest.push(Vec3::new(x as f32, y as f32, z as f32));
+                        rest.len() as u32 - 1
+                    })
+                };
+                let c: [u32; 8] = std::array::from_fn(|b| corner(b, &mut rest, &mut index));
+                for t in [[0, 1, 2, 4], [3, 2, 1, 7], [5, 4, 7, 1], [6, 7, 4, 2], [1, 2, 4, 7]] {
+                    tets.push(t.map(|k| c[k]));
+                }
+            }
+        }
+        (rest, tets)
+    }
+
+    fn layout(slit: usize, is_pinned: impl Fn(Vec3) -> bool, cubes: usize) -> Layout {
+        let (rest, tets) = rows(18, slit);
+        let shapes: Vec<Element> = tets.iter().filter_map(|t| Element::new(t.map(|v| rest[v as usize]))).collect();
+        let pinned: Vec<bool> = rest.iter().map(|&x| is_pinned(x)).collect();
+        let members: Vec<u32> = (0..5 * cubes as u32).collect();
+        Layout::new(&rest, &tets, &shapes, &pinned, &members)
+    }
+
+    fn lattice_nodes(slit: usize) -> usize {
+        layout(slit, |_| false, 36).nodes
+    }
+
+    #[test]
+    fn a_slit_splits_the_lattice_along_its_length_and_no_further() {
+        // 18 cubes in cells of three, one cell wide and high: 7 × 2 × 2 points
+        assert_eq!(lattice_nodes(0), 28);
+        assert_eq!(lattice_nodes(19), 56, "two bodies");
+        let half = lattice_nodes(9);
+        assert!(half > 28 && half < 56, "{half}");
+    }
+
+    #[test]
+    fn weights_of_a_node_add_up() {
+        for (_, weights) in &layout(9, |_| false, 36).weights {
+            assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn what_cannot_move_has_no_place_in_the_lattice() {
+        assert!(layout(0, |_| false, 8).nodes < 28);
+        let held = layout(0, |x| x.x < 3.5, 36);
+        assert!(held.weights.iter().any(|(_, weights)| weights == &[0.0; 8]));
+        assert!(held.nodes < 28);
+    }
+
+    #[test]
+    fn an_element_with_one_held_corner_strains_as_its_free_corners_move() {
+        let held = layout(0, |x| x.x == 0.0, 36);
+        let whole = held.groups.iter().filter(|group| group.nodes.len() <= 8).count();
+        assert!(whole > 0 && held.groups.len() > 8);
+    }
+}
