@@ -2,7 +2,7 @@
 
 use divan::{Bencher, counter::ItemsCount};
 use glam::{Quat, Vec3};
-use halsted::geom::{Pose, TetMesh, tet_volume};
+use halsted::geom::{Pose, TetMesh};
 use halsted::tissue::{BladeSweep, BodySpec, Capsule, JawRegion, Loads, Material, Skin, SoftBody, SolverSettings, ToolShape};
 
 const DT: f32 = 1.0 / 90.0;
@@ -14,39 +14,8 @@ fn main() {
     divan::main();
 }
 
-/// A box of five-tetrahedron cells, mirrored on odd cells.
-fn block([nx, ny, nz]: [usize; 3], size: Vec3) -> TetMesh {
-    let vertex = |i: usize, j: usize, k: usize| (i + (nx + 1) * (j + (ny + 1) * k)) as u32;
-    let mut vertices = Vec::new();
-    for k in 0..=nz {
-        for j in 0..=ny {
-            for i in 0..=nx {
-                vertices.push(Vec3::new(i as f32 / nx as f32, j as f32 / ny as f32, k as f32 / nz as f32) * size);
-            }
-        }
-    }
-    const EVEN: [[usize; 4]; 5] = [[0, 1, 3, 5], [0, 3, 2, 6], [0, 5, 4, 6], [3, 5, 6, 7], [0, 3, 5, 6]];
-    const ODD: [[usize; 4]; 5] = [[1, 0, 2, 4], [1, 3, 2, 7], [1, 5, 4, 7], [2, 4, 6, 7], [1, 2, 4, 7]];
-    let mut tets = Vec::new();
-    for k in 0..nz {
-        for j in 0..ny {
-            for i in 0..nx {
-                let corner = |b: usize| vertex(i + (b & 1), j + (b >> 1 & 1), k + (b >> 2 & 1));
-                for tet in if (i + j + k) % 2 == 0 { EVEN } else { ODD } {
-                    let mut tet = tet.map(corner);
-                    if tet_volume(tet.map(|v| vertices[v as usize])) < 0.0 {
-                        tet.swap(1, 2);
-                    }
-                    tets.push(tet);
-                }
-            }
-        }
-    }
-    TetMesh { vertices, tets }
-}
-
 fn body(cells: [usize; 3], size: Vec3, young_pa: f32, pinned: impl Fn(Vec3) -> bool) -> SoftBody {
-    let mesh = block(cells, size);
+    let mesh = TetMesh::block(cells, size);
     let pinned = (0..mesh.vertices.len() as u32).filter(|&v| pinned(mesh.vertices[v as usize])).collect();
     let material = Material { name: "tissue".into(), young_pa, poisson: 0.45, density_kg_m3: 1000.0, stress_limit_pa: 1e9 };
     let settings = SolverSettings { floor_y_m: None, ..SolverSettings::default() };

@@ -17,6 +17,12 @@ pub enum UnitError {
 pub struct PoissonRatio(f64);
 
 impl PoissonRatio {
+    /// A value known when the program is written; used in a `const`, one out of range does not compile.
+    pub const fn constant(value: f64) -> Self {
+        assert!(value > -1.0 && value < 0.5);
+        Self(value)
+    }
+
     pub fn get(self) -> f64 {
         self.0
     }
@@ -43,6 +49,12 @@ macro_rules! positive {
         pub struct $name(f64);
 
         impl $name {
+            /// A value known when the program is written; used in a `const`, one out of range does not compile.
+            pub const fn constant(value: f64) -> Self {
+                assert!(value.is_finite() && value > 0.0);
+                Self(value)
+            }
+
             pub fn get(self) -> f64 {
                 self.0
             }

@@ -531,23 +531,3 @@ fn a_tool_at_rest_has_no_smoothness() {
         assert!(metric.value.is_none() && metric.reason.is_some(), "{metric:?}");
     }
 }
-
-/// Writes reports to look at: `HALSTED_REPORTS=folder cargo test reports_to_look_at -- --ignored`.
-#[test]
-#[ignore = "writes files for people to look at"]
-fn reports_to_look_at() {
-    let Some(folder) = std::env::var_os("HALSTED_REPORTS").map(PathBuf::from) else { return };
-    let rubric = rubric("wedge_excision");
-    for (name, manner) in
-        [("expert", EXPERT), ("novice", Manner { overstress: true, ..NOVICE }), ("left", Manner { completes: false, ..EXPERT })]
-    {
-        let trace = wedge(manner);
-        let s = score(&trace, &rubric, &steps(), Some("wedge_excision.halsted"));
-        let pictures: Vec<(String, PathBuf)> = ["before", "during", "after"]
-            .iter()
-            .map(|n| ((*n).to_owned(), folder.join(format!("{n}.png"))))
-            .filter(|(_, p)| p.exists())
-            .collect();
-        write_assessment(&folder.join(name), &trace, &s, &rubric, &pictures).unwrap();
-    }
-}

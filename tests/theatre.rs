@@ -5,7 +5,7 @@ use std::path::Path;
 
 use halsted::{
     session::plugin::{SessionConfig, Source},
-    theatre::{Moment, PictureSize, TheatreError, take_pictures},
+    theatre::{Filmed, Moment, PictureSize, TheatreError, take_pictures},
 };
 
 const SIZE: PictureSize = PictureSize { width: 320, height: 180, smooth: false };
@@ -21,20 +21,24 @@ fn case(name: &str) -> SessionConfig {
     }
 }
 
-/// The first tick of a case as an RGB picture; nothing where there is no driver and none is required.
-fn first_tick(name: &str) -> Option<bevy::image::Image> {
-    let out = tempfile::tempdir().expect("a temporary folder");
-    let taken = take_pictures(case(name), &[("first", "The first tick", Moment::Tick(1))], out.path(), SIZE);
-    let pictures = match taken {
+/// What was filmed; nothing where there is no driver and none is required.
+fn film(config: SessionConfig, moments: &[(&str, &str, Moment)], out: &Path) -> Option<Filmed> {
+    match take_pictures(config, moments, out, SIZE) {
         Err(TheatreError::NoDriver) if std::env::var("HALSTED_REQUIRE").is_ok_and(|what| what == "all") => {
             panic!("HALSTED_REQUIRE=all, but there is no Vulkan driver")
         }
         Err(TheatreError::NoDriver) => {
             eprintln!("skipped: no Vulkan driver");
-            return None;
+            None
         }
-        other => other.expect("a picture").pictures,
-    };
+        other => Some(other.expect("a picture")),
+    }
+}
+
+/// The first tick of a case as an RGB picture.
+fn first_tick(name: &str) -> Option<bevy::image::Image> {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let pictures = film(case(name), &[("first", "The first tick", Moment::Tick(1))], out.path())?.pictures;
     assert_eq!(pictures[0].0, "The first tick");
     let left: Vec<_> = std::fs::read_dir(out.path()).expect("the folder").flatten().collect();
     assert_eq!(left.len(), 1, "nothing but the picture is left behind");
@@ -89,10 +93,9 @@ fn a_session_with_a_camera_replays_without_one() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("filmed.halsted");
     let config = SessionConfig { trace: Some(path.clone()), ..case("peg_transfer") };
-    match take_pictures(config, &[("late", "", Moment::Tick(90))], folder.path(), SIZE) {
-        Err(TheatreError::NoDriver) => return eprintln!("skipped: no Vulkan driver"),
-        other => other.expect("a picture"),
-    };
+    if film(config, &[("late", "", Moment::Tick(90))], folder.path()).is_none() {
+        return;
+    }
     let trace = halsted::session::Trace::read(&path).expect("the trace");
     assert!(trace.ticks.len() >= 90);
     let again = SessionConfig { source: Source::Replay(Box::new(trace.clone())), ..case("peg_transfer") };

@@ -1,6 +1,6 @@
 //! Soft tissue seen from outside: known answers, forces that balance, guards, and cuts that keep what they must.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use glam::{Quat, Vec3};
 use halsted::geom::{Pose, TetMesh};
@@ -9,38 +9,6 @@ use halsted::tissue::{
 };
 
 const DT: f32 = 1.0 / 90.0;
-
-/// A box of `cells`, five tetrahedra each, mirrored on odd cells so that faces match and no diagonal is preferred.
-fn block(cells: [usize; 3], size: Vec3) -> TetMesh {
-    let [nx, ny, nz] = cells;
-    let vertex = |i: usize, j: usize, k: usize| (i + (nx + 1) * (j + (ny + 1) * k)) as u32;
-    let mut vertices = Vec::new();
-    for k in 0..=nz {
-        for j in 0..=ny {
-            for i in 0..=nx {
-                vertices.push(Vec3::new(i as f32 / nx as f32, j as f32 / ny as f32, k as f32 / nz as f32) * size);
-            }
-        }
-    }
-    const EVEN: [[usize; 4]; 5] = [[0, 1, 3, 5], [0, 3, 2, 6], [0, 5, 4, 6], [3, 5, 6, 7], [0, 3, 5, 6]];
-    const ODD: [[usize; 4]; 5] = [[1, 0, 2, 4], [1, 3, 2, 7], [1, 5, 4, 7], [2, 4, 6, 7], [1, 2, 4, 7]];
-    let mut tets = Vec::new();
-    for k in 0..nz {
-        for j in 0..ny {
-            for i in 0..nx {
-                let corner = |b: usize| vertex(i + (b & 1), j + (b >> 1 & 1), k + (b >> 2 & 1));
-                for tet in if (i + j + k) % 2 == 0 { EVEN } else { ODD } {
-                    let mut tet = tet.map(corner);
-                    if halsted::geom::tet_volume(tet.map(|v| vertices[v as usize])) < 0.0 {
-                        tet.swap(1, 2);
-                    }
-                    tets.push(tet);
-                }
-            }
-        }
-    }
-    TetMesh { vertices, tets }
-}
 
 fn tissue(young_pa: f32, poisson: f32) -> Material {
     Material { name: "tissue".into(), young_pa, poisson, density_kg_m3: 1000.0, stress_limit_pa: 1e9 }
@@ -66,7 +34,7 @@ fn gravity(along: Vec3) -> Loads<'static> {
 
 /// Physics of the beam that solvers are compared on: 0.2 × 0.05 × 0.05 m, E 30 kPa, ν 0.45, held at x = 0, gravity along −z.
 fn beam(cells: [usize; 3]) -> SoftBody {
-    body_of(block(cells, Vec3::new(0.2, 0.05, 0.05)), tissue(30e3, 0.45), |x| x.x < 1e-9, in_space())
+    body_of(TetMesh::block(cells, Vec3::new(0.2, 0.05, 0.05)), tissue(30e3, 0.45), |x| x.x < 1e-9, in_space())
 }
 
 fn settle(body: &mut SoftBody, loads: &Loads, ticks: usize) -> halsted::tissue::StepReport {
@@ -100,7 +68,7 @@ fn a_beam_settles_where_the_reference_does() {
 #[test]
 fn a_driven_vertex_feels_the_reference_force() {
     let reference: serde_json::Value = serde_json::from_str(include_str!("data/tissue_poke_block.json")).expect("valid JSON");
-    let mut body = body_of(block([6, 6, 6], Vec3::splat(0.1)), tissue(30e3, 0.45), |x| x.z < 1e-9, in_space());
+    let mut body = body_of(TetMesh::block([6, 6, 6], Vec3::splat(0.1)), tissue(30e3, 0.45), |x| x.z < 1e-9, in_space());
     let vertex = reference["top_centre"].as_u64().expect("a vertex") as u32;
     let start = body.positions()[vertex as usize];
     let still = Loads { mass_damping_per_s: 5.0, ..Loads::default() };
@@ -160,8 +128,12 @@ fn the_same_ticks_give_the_same_bits_on_one_and_two_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| {
             // 8,640 elements: above the size from which threads are used
-            let mut body =
-                body_of(block([12, 12, 12], Vec3::splat(0.1)), tissue(5e3, 0.45), |x| x.y < 1e-9, SolverSettings::default());
+            let mut body = body_of(
+                TetMesh::block([12, 12, 12], Vec3::splat(0.1)),
+                tissue(5e3, 0.45),
+                |x| x.y < 1e-9,
+                SolverSettings::default(),
+            );
             let mut tools = vec![ToolShape { tool: 0, pose: Pose::IDENTITY, capsules: vec![], friction: 0.3 }];
             for tick in 0..25 {
                 let height = 0.104 - 0.0005 * tick as f32;
@@ -189,7 +161,8 @@ fn the_same_ticks_give_the_same_bits_on_one_and_two_threads() {
 
 #[test]
 fn elements_of_a_millimetre_are_solved_like_any_other() {
-    let mut body = body_of(block([8, 4, 4], Vec3::new(0.008, 0.004, 0.004)), tissue(1e3, 0.4), |x| x.x < 1e-9, in_space());
+    let mut body =
+        body_of(TetMesh::block([8, 4, 4], Vec3::new(0.008, 0.004, 0.004)), tissue(1e3, 0.4), |x| x.x < 1e-9, in_space());
     settle(&mut body, &gravity(Vec3::NEG_Z), 150);
     let tip = mean(body.positions().iter().zip(body.rest_positions()).filter(|(_, r)| r.x > 0.0079).map(|(x, r)| *x - *r));
     // Euler–Bernoulli with shear: ρ g A L⁴/8EI + ρ g A L²/2κGA = 3.77 + 0.98 mm for small deflections, which these are not
@@ -201,7 +174,12 @@ mod tools {
     use super::*;
 
     fn pad() -> SoftBody {
-        body_of(block([10, 5, 10], Vec3::new(0.1, 0.05, 0.1)), tissue(5e3, 0.45), |x| x.y < 1e-9, SolverSettings::default())
+        body_of(
+            TetMesh::block([10, 5, 10], Vec3::new(0.1, 0.05, 0.1)),
+            tissue(5e3, 0.45),
+            |x| x.y < 1e-9,
+            SolverSettings::default(),
+        )
     }
 
     fn bar(height: f32, previous: f32, friction: f32) -> Vec<ToolShape> {
@@ -282,7 +260,7 @@ mod tools {
 
     #[test]
     fn a_loose_block_rests_on_the_table_with_its_weight() {
-        let mesh = block([4, 4, 4], Vec3::splat(0.03));
+        let mesh = TetMesh::block([4, 4, 4], Vec3::splat(0.03));
         let mut body = body_of(mesh, tissue(5e3, 0.4), |_| false, SolverSettings::default());
         let report = settle(&mut body, &gravity(Vec3::NEG_Y), 150);
         let weight: f32 = body.masses().iter().sum::<f32>() * 9.81;
@@ -306,7 +284,8 @@ mod tools {
     /// Lifted off the table and held still, the grasp carries m g. Tolerance: 3 %, swinging and the inexact solve.
     #[test]
     fn a_lifted_block_weighs_on_the_grasp_and_lets_go_cleanly() {
-        let mut body = body_of(block([4, 4, 4], Vec3::splat(0.03)), tissue(5e3, 0.4), |_| false, SolverSettings::default());
+        let mut body =
+            body_of(TetMesh::block([4, 4, 4], Vec3::splat(0.03)), tissue(5e3, 0.4), |_| false, SolverSettings::default());
         settle(&mut body, &gravity(Vec3::NEG_Y), 30);
         let mut region = jaws(Vec3::new(0.015, 0.022, 0.015));
         let grasp = body.grasp(0, &region).expect("something lies between the jaws");
@@ -405,7 +384,7 @@ mod cuts {
     }
 
     fn cube() -> SoftBody {
-        body_of(block([6, 6, 6], Vec3::splat(0.06)), tissue(5e3, 0.45), |x| x.x < 1e-6, in_space())
+        body_of(TetMesh::block([6, 6, 6], Vec3::splat(0.06)), tissue(5e3, 0.45), |x| x.x < 1e-6, in_space())
     }
 
     #[test]
@@ -441,9 +420,35 @@ mod cuts {
         assert_eq!(inverted_at_rest(&body), 0);
     }
 
+    /// What the lattice is for: few iterations on a real organ, held along a ragged border, and after deep cuts as before them.
+    #[test]
+    fn the_liver_is_solved_in_few_iterations_whole_and_cut() {
+        let twin = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/patients/liver-contrast");
+        let mesh = halsted::patient::Twin::read(&twin).expect("the bundled twin").tets;
+        let (low, high) = mesh.vertices.iter().fold((Vec3::MAX, Vec3::MIN), |(low, high), &x| (low.min(x), high.max(x)));
+        let held_below = 0.155; // as the wedge case holds it
+        let mut body = body_of(mesh, tissue(5490.0, 0.45), |x| x.y < held_below, in_space());
+        let median = |body: &mut SoftBody| {
+            let sway = |tick: usize| gravity(Vec3::new(0.5 * libm::sinf(0.2 * tick as f32), -1.0, 0.0));
+            let mut iterations: Vec<u32> = (0..90).map(|tick| settle(body, &sway(tick), 1).cg_iterations).collect();
+            iterations.sort_unstable();
+            iterations[45]
+        };
+        let whole = median(&mut body);
+        let middle = 0.5 * (low + high);
+        for offset in [-0.03, 0.03] {
+            let (top, deep) = (Vec3::new(middle.x + offset, high.y, middle.z), high.y - held_below - 0.01);
+            body.cut(&rectangle(top, Vec3::Y * deep, Vec3::Z * 0.1));
+        }
+        let cut = median(&mut body);
+        assert!(whole <= 15, "{whole}");
+        assert!(cut <= 15, "{cut} after {whole}");
+    }
+
     #[test]
     fn a_wedge_between_two_planes_comes_free() {
-        let mut body = body_of(block([10, 6, 6], Vec3::new(0.1, 0.06, 0.06)), tissue(5e3, 0.45), |x| x.y < 1e-6, in_space());
+        let mut body =
+            body_of(TetMesh::block([10, 6, 6], Vec3::new(0.1, 0.06, 0.06)), tissue(5e3, 0.45), |x| x.y < 1e-6, in_space());
         let before = body.rest_volume();
         for side in [-1.0f32, 1.0] {
             let down = Vec3::new(-side * 0.6, -0.8, 0.0);

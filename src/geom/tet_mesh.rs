@@ -34,6 +34,37 @@ pub fn tet_volume([a, b, c, d]: [Vec3; 4]) -> f64 {
 }
 
 impl TetMesh {
+    /// A box from the origin to `size`, of `cells` along x, y, z, five tetrahedra each, mirrored on odd cells so that faces match and no
+    /// diagonal is preferred: the mesh that tests, benches and references share.
+    pub fn block([nx, ny, nz]: [usize; 3], size: Vec3) -> Self {
+        const EVEN: [[usize; 4]; 5] = [[0, 1, 3, 5], [0, 3, 2, 6], [0, 5, 4, 6], [3, 5, 6, 7], [0, 3, 5, 6]];
+        const ODD: [[usize; 4]; 5] = [[1, 0, 2, 4], [1, 3, 2, 7], [1, 5, 4, 7], [2, 4, 6, 7], [1, 2, 4, 7]];
+        let vertex = |i: usize, j: usize, k: usize| (i + (nx + 1) * (j + (ny + 1) * k)) as u32;
+        let mut mesh = Self::default();
+        for k in 0..=nz {
+            for j in 0..=ny {
+                for i in 0..=nx {
+                    mesh.vertices.push(Vec3::new(i as f32 / nx as f32, j as f32 / ny as f32, k as f32 / nz as f32) * size);
+                }
+            }
+        }
+        for k in 0..nz {
+            for j in 0..ny {
+                for i in 0..nx {
+                    let corner = |b: usize| vertex(i + (b & 1), j + (b >> 1 & 1), k + (b >> 2 & 1));
+                    for tet in if (i + j + k) % 2 == 0 { EVEN } else { ODD } {
+                        let mut tet = tet.map(corner);
+                        if tet_volume(tet.map(|v| mesh.vertices[v as usize])) < 0.0 {
+                            tet.swap(1, 2);
+                        }
+                        mesh.tets.push(tet);
+                    }
+                }
+            }
+        }
+        mesh
+    }
+
     /// The corners of tetrahedron `tet`.
     pub fn corners(&self, tet: usize) -> [Vec3; 4] {
         self.tets[tet].map(|v| self.vertices[v as usize])

@@ -30,12 +30,11 @@ impl Material {
         } else {
             format!("No published value is kept for `{organ}`: these are the liver's. {LIVER_SOURCE}")
         };
-        let constant = "the constants above are in range";
         Self {
-            young_pa: Pascals::try_from(5490.0).expect(constant),
-            young_sd_pa: Pascals::try_from(1590.0).expect(constant),
-            poisson: PoissonRatio::try_from(0.45).expect(constant),
-            density_kg_m3: Density::try_from(1060.0).expect(constant),
+            young_pa: const { Pascals::constant(5490.0) },
+            young_sd_pa: const { Pascals::constant(1590.0) },
+            poisson: const { PoissonRatio::constant(0.45) },
+            density_kg_m3: const { Density::constant(1060.0) },
             source,
         }
     }

@@ -165,12 +165,7 @@ impl Twin {
         files
     }
 
-    /// SHA-256 (hex) of `twin.ron`, which holds the binaries' hashes.
-    pub fn hash(&self) -> String {
-        self.files().last().map_or_else(String::new, |(_, ron)| sha256(ron))
-    }
-
-    /// The hash of a twin's folder, from its `twin.ron` alone.
+    /// SHA-256 (hex) of a folder's `twin.ron`, which holds the binaries' hashes.
     pub fn hash_of(dir: &Path) -> Result<String, TwinError> {
         read_ron(dir).map(|text| sha256(text.as_bytes()))
     }

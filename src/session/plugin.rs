@@ -244,11 +244,13 @@ fn explain(why: &AssetLoadError) -> String {
 fn begin(world: &mut World, case: Case) -> Result<(), SessionError> {
     let config = world.resource::<SessionConfig>().clone();
     let scenario = case.scenario.clone();
-    let twin = match &scenario.patient {
-        Some(patient) => Some(read_twin(&config.assets, &patient.twin)?),
-        None => None,
+    let (twin, twin_sha256) = match &scenario.patient {
+        Some(patient) => {
+            let (twin, hash) = read_twin(&config.assets, &patient.twin)?;
+            (Some(twin), Some(hash))
+        }
+        None => (None, None),
     };
-    let twin_sha256 = twin.as_ref().map(|twin| twin.hash());
     if let Source::Replay(trace) = &config.source
         && trace.header.twin_sha256 != twin_sha256
     {
@@ -324,10 +326,11 @@ fn begin(world: &mut World, case: Case) -> Result<(), SessionError> {
     Ok(())
 }
 
-fn read_twin(assets: &Path, name: &str) -> Result<Arc<Twin>, SessionError> {
+/// A twin and the hash of its folder.
+fn read_twin(assets: &Path, name: &str) -> Result<(Arc<Twin>, String), SessionError> {
     let folder = assets.join("patients").join(name);
-    let twin = Twin::read(&folder).map_err(|why| SessionError::Twin { name: name.to_owned(), folder, why: why.to_string() })?;
-    Ok(Arc::new(twin))
+    let read = Twin::read(&folder).and_then(|twin| Ok((Arc::new(twin), Twin::hash_of(&folder)?)));
+    read.map_err(|why| SessionError::Twin { name: name.to_owned(), folder, why: why.to_string() })
 }
 
 /// The organ as a soft body: stiffer where the lesion is, held where the case says so.

@@ -310,42 +310,11 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Chance;
-
-    /// A box of `cells` cubes of side `h`, five tetrahedra each, mirrored from cube to cube.
-    fn cubes(cells: [usize; 3], h: f32) -> (Vec<Vec3>, Vec<[u32; 4]>) {
-        let [nx, ny, nz] = cells;
-        let number = |x: usize, y: usize, z: usize| (x + (nx + 1) * (y + (ny + 1) * z)) as u32;
-        let mut rest = Vec::new();
-        for z in 0..=nz {
-            for y in 0..=ny {
-                for x in 0..=nx {
-                    rest.push(Vec3::new(x as f32, y as f32, z as f32) * h);
-                }
-            }
-        }
-        let mut tets = Vec::new();
-        for z in 0..nz {
-            for y in 0..ny {
-                for x in 0..nx {
-                    let c: [u32; 8] = std::array::from_fn(|b| number(x + (b & 1), y + (b >> 1 & 1), z + (b >> 2)));
-                    let even = [[0, 1, 2, 4], [3, 2, 1, 7], [5, 4, 7, 1], [6, 7, 4, 2], [1, 2, 4, 7]];
-                    let odd = [[1, 3, 0, 5], [2, 0, 3, 6], [4, 5, 6, 0], [7, 6, 5, 3], [0, 3, 6, 5]];
-                    let five = if (x + y + z) % 2 == 0 { even } else { odd };
-                    tets.extend(five.map(|t| {
-                        let t = t.map(|k| c[k]);
-                        let [a, b, d, e] = t.map(|v| rest[v as usize]);
-                        if (b - a).dot((d - a).cross(e - a)) > 0.0 { t } else { [t[0], t[2], t[1], t[3]] }
-                    }));
-                }
-            }
-        }
-        (rest, tets)
-    }
+    use crate::{clock::Chance, geom::TetMesh};
 
     /// The energy of a motion of the lattice, by its own matrix and by the elements.
     fn energies(is_pinned: impl Fn(Vec3) -> bool) -> Vec<(f64, f64)> {
-        let (rest, tets) = cubes([12, 7, 8], 0.006);
+        let TetMesh { vertices: rest, tets } = TetMesh::block([12, 7, 8], Vec3::new(0.072, 0.042, 0.048));
         let shapes: Vec<Element> = tets.iter().filter_map(|t| Element::new(t.map(|v| rest[v as usize]))).collect();
         assert_eq!(shapes.len(), tets.len());
         let pinned: Vec<bool> = rest.iter().map(|&x| is_pinned(x)).collect();

@@ -69,13 +69,13 @@ impl SoftBody {
         [1.0 - b - c - d, b, c, d]
     }
 
-    /// Where an material point is now, m.
+    /// Where a material point is now, m.
     pub fn deformed(&self, point: &MaterialPoint) -> Vec3 {
         let corners = self.tets[point.tet];
         point.rest + (0..4).map(|k| vec3(self.u[corners[k] as usize]) * point.weights[k]).sum::<Vec3>()
     }
 
-    /// Whether the piece around an material point holds no pinned node.
+    /// Whether the piece around a material point holds no pinned node.
     pub fn is_free_at(&self, point: &MaterialPoint) -> bool {
         !self.pieces.pinned[self.pieces.of_tet[point.tet] as usize]
     }

@@ -44,6 +44,9 @@ const THREAD_M: f32 = 0.006;
 const SEAT_M: f32 = 0.008;
 /// Height over the pegs at which rings travel, m.
 const CARRY_M: f32 = 0.022;
+/// Height of a ring's middle over the top of its peg while the hand takes aim, m, and how much lower it may hang.
+const OVER_M: f32 = 0.016;
+const SAG_M: f32 = 0.003;
 /// How far the axis of a ring may pass the top of a peg before it is lowered, m, and how often a hand corrects its aim.
 const AIMED_M: f32 = 0.0006;
 const AIMS: u32 = 6;
@@ -116,7 +119,7 @@ impl PegPlan {
             (Stage::Pass, Some(ring)) if held_by(taker) => match self.free_peg(sight, ring) {
                 Some(peg) => {
                     self.slip_of_the_hand(&mut hands[taker.index()], skill, chance);
-                    let over = self.tops[peg] + Vec3::Y * (CARRY_M - 0.006);
+                    let over = self.tops[peg] + Vec3::Y * OVER_M;
                     hands[taker.index()].push([Move::Reach { to: Goal::By(over - ring.pose.position), jaw: Vec3::X, pace: 1.0 }]);
                     let away = Vec3::new(if giver == Side::Left { -0.05 } else { 0.05 }, 0.0, 0.0) + self.meeting();
                     hands[giver.index()].push([Move::Reach { to: Goal::At(away), jaw: Vec3::X, pace: 1.0 }]);
@@ -132,10 +135,10 @@ impl PegPlan {
                 let (top, middle) = (self.tops[peg], ring.pose.position);
                 let over = middle + axis * (top.y - middle.y);
                 let aim = Vec3::new(top.x - over.x, 0.0, top.z - over.z);
-                let rise = (top.y + CARRY_M - 0.006 - middle.y).max(0.0);
+                let rise = (top.y + OVER_M - middle.y).max(0.0);
                 self.tries += 1;
                 let hand = &mut hands[taker.index()];
-                if rise < 0.003 && (aim.length() < AIMED_M || self.tries > AIMS) {
+                if rise < SAG_M && (aim.length() < AIMED_M || self.tries > AIMS) {
                     let down = top.y + 0.5 * self.ring_height_m - THREAD_M - middle.y;
                     hand.push([Move::Reach { to: Goal::By(aim + axis * down), jaw: Vec3::X, pace: 0.5 }]);
                     Stage::Lowered { peg }
