@@ -4,6 +4,7 @@
 mod layers;
 mod patient;
 mod program;
+mod scan;
 mod scoring;
 mod session;
 mod theatre;

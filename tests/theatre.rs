@@ -42,11 +42,16 @@ fn first_tick(name: &str) -> Option<bevy::image::Image> {
     assert_eq!(pictures[0].0, "The first tick");
     let left: Vec<_> = std::fs::read_dir(out.path()).expect("the folder").flatten().collect();
     assert_eq!(left.len(), 1, "nothing but the picture is left behind");
-    let bytes = std::fs::read(&pictures[0].1).expect("the picture");
+    Some(read_png(&pictures[0].1))
+}
+
+/// A picture as it was written.
+pub fn read_png(path: &Path) -> bevy::image::Image {
+    let bytes = std::fs::read(path).expect("the picture");
     let kind = bevy::image::ImageType::Extension("png");
     let formats = bevy::image::CompressedImageFormats::NONE;
     let usages = bevy::asset::RenderAssetUsages::MAIN_WORLD;
-    Some(bevy::image::Image::from_buffer(&bytes, kind, formats, true, Default::default(), usages).expect("a PNG"))
+    bevy::image::Image::from_buffer(&bytes, kind, formats, true, Default::default(), usages).expect("a PNG")
 }
 
 /// Share of the pixels of a box (in shares of width and height) that a rule holds for.

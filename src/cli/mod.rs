@@ -10,6 +10,7 @@ mod play;
 mod progress;
 mod replay;
 mod run;
+mod scan;
 mod score;
 mod tissue;
 

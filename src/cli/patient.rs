@@ -13,6 +13,8 @@ pub enum Patient {
     Info(Info),
     /// Make a patient twin of an image series
     Import(Import),
+    /// Look at the scan of a twin: slices, volume, the meshed organ
+    View(super::scan::View),
     /// Copy a series without anything about the person: only what an allow list names survives
     Deidentify(Deidentify),
 }
@@ -98,6 +100,7 @@ impl Patient {
         match self {
             Patient::Info(info) => info.run(),
             Patient::Import(import) => import.run(),
+            Patient::View(view) => view.run(),
             Patient::Deidentify(deidentify) => deidentify.run(),
         }
     }

@@ -4,6 +4,9 @@
 //! mouse and keyboard move ([`crate::tracking::plugin::LiveHands`]). Between ticks, what moves is interpolated.
 
 mod board;
+#[cfg(test)]
+mod by_hand;
+mod darkroom;
 mod error;
 mod follow;
 mod gpu;
@@ -13,6 +16,7 @@ mod mouse;
 mod organ;
 mod pictures;
 mod play;
+pub mod scan;
 mod scene;
 mod shape;
 mod tools;

@@ -15,7 +15,7 @@ use bevy::{
 use super::{
     TheatreError, TheatrePlugin, gpu,
     hud::{self, HudNotices},
-    marker, mouse, scene,
+    marker, mouse, scan, scene,
 };
 use crate::{
     clock::plugin::{SessionState, Tick},
@@ -70,7 +70,7 @@ pub fn theatre_app(config: SessionConfig, plugins: PluginGroupBuilder) -> Result
     });
     let mut app = built.map_err(|_| TheatreError::NoWindow { why: why_no_window() })?;
     let is_live = matches!(config.source, crate::session::plugin::Source::Live(_));
-    app.add_plugins((SimulationPlugins, TheatrePlugin, hud::plugin, marker::plugin))
+    app.add_plugins((SimulationPlugins, TheatrePlugin, hud::plugin, marker::plugin, scan::plugin, scan::control_plugin))
         .insert_resource(config)
         .init_resource::<Fault>()
         .init_resource::<LateTicks>()
@@ -104,12 +104,16 @@ fn why_no_window() -> String {
     }
 }
 
+/// Side of a slice of the scan beside the field, hundredths of the window's height.
+const PANEL_VH: f32 = 23.0;
+
 fn open_eyes(adapter: Option<Res<RenderAdapterInfo>>, mut commands: Commands) {
     // a processor that draws by itself has better things to do than smooth edges
     let is_slow = adapter.is_some_and(|adapter| format!("{:?}", adapter.device_type) == "Cpu");
     let smoothing = if is_slow { Msaa::Off } else { Msaa::Sample4 };
     let camera = commands.spawn((scene::camera(), smoothing, IsDefaultUiCamera)).id();
     hud::spawn_hud(&mut commands, camera);
+    scan::spawn_panels(&mut commands, camera, PANEL_VH);
 }
 
 /// A slow machine shows a slower patient; it does not skip what happened. Nine ticks are a tenth of a second.

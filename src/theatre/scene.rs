@@ -20,7 +20,7 @@ pub struct TheatreCamera;
 
 /// Bears scenery that belongs to one case.
 #[derive(Component)]
-struct Scenery;
+pub(super) struct Scenery;
 
 pub(super) fn plugin(app: &mut App) {
     app.insert_resource(ClearColor(Color::linear_rgb(0.0006, 0.001, 0.0012)))

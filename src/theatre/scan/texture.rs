@@ -1,0 +1,79 @@
+//! The scan and its labels on the graphics card.
+
+use bevy::{
+    asset::RenderAssetUsages,
+    image::ImageSampler,
+    math::{DAffine3, DVec3},
+    prelude::*,
+    render::render_resource::{Extent3d, TextureDimension, TextureFormat},
+};
+use half::f16;
+
+use super::{Plane, ScanGeometry, ScanView};
+use crate::{patient::Twin, session::plugin::CurrentTwin};
+
+/// The longest side of a volume that every graphics card takes, voxels (the WebGPU limit).
+const LONGEST: usize = 2048;
+
+/// The scan of the twin in the theatre.
+#[derive(Resource, Debug, Clone)]
+pub(super) struct ScanImage {
+    /// HU, half precision: exact to 2048, and to 2 HU beyond.
+    pub values: Handle<Image>,
+    pub labels: Handle<Image>,
+    pub geometry: ScanGeometry,
+    /// The middle of the organ, LPS, mm.
+    pub middle_mm: DVec3,
+    lps_from_voxel: DAffine3,
+}
+
+impl ScanImage {
+    /// Where the slices meet.
+    pub fn cursor_mm(&self, view: &ScanView) -> DVec3 {
+        view.cursor_mm.unwrap_or(self.middle_mm)
+    }
+
+    /// From one slice to the next across a plane, mm: the voxels' spacing along the axis that lies nearest to its normal.
+    pub fn step_mm(&self, plane: Plane) -> f64 {
+        let [x, y, z] = [DVec3::X, DVec3::Y, DVec3::Z].map(|axis| self.lps_from_voxel.transform_vector3(axis));
+        let along = |edge: &DVec3| edge.normalize_or_zero().dot(plane.normal()).abs();
+        [x, y, z].into_iter().max_by(|a, b| along(a).total_cmp(&along(b))).map_or(1.0, DVec3::length)
+    }
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(PreUpdate, upload.run_if(resource_exists_and_changed::<CurrentTwin>));
+}
+
+fn upload(twin: Res<CurrentTwin>, mut images: ResMut<Assets<Image>>, mut commands: Commands) {
+    let twin: &Twin = &twin.0;
+    if twin.volume.dims.iter().any(|&n| n > LONGEST) {
+        commands.remove_resource::<ScanImage>();
+        return;
+    }
+    let values = twin.volume.voxels.iter().flat_map(|&v| f16::from_f32(f32::from(v)).to_le_bytes()).collect();
+    let mut add = |data: Vec<u8>, format| {
+        let [width, height, depth] = twin.volume.dims.map(|n| n as u32);
+        let size = Extent3d { width, height, depth_or_array_layers: depth };
+        let mut image = Image::new(size, TextureDimension::D3, data, format, RenderAssetUsages::RENDER_WORLD);
+        image.sampler = ImageSampler::linear();
+        images.add(image)
+    };
+    commands.insert_resource(ScanImage {
+        values: add(values, TextureFormat::R16Float),
+        labels: add(twin.labels.voxels.clone(), TextureFormat::R8Uint),
+        geometry: ScanGeometry::new(twin.volume.dims, &twin.volume.lps_from_voxel),
+        middle_mm: middle_of_organ(twin),
+        lps_from_voxel: twin.volume.lps_from_voxel,
+    });
+}
+
+fn middle_of_organ(twin: &Twin) -> DVec3 {
+    let [nx, ny, _] = twin.labels.dims;
+    let (mut sum, mut count) = (DVec3::ZERO, 0.0f64);
+    for (at, _) in twin.labels.voxels.iter().enumerate().filter(|(_, label)| **label == twin.organ.label) {
+        sum += DVec3::new((at % nx) as f64, (at / nx % ny) as f64, (at / (nx * ny)) as f64);
+        count += 1.0;
+    }
+    twin.labels.lps_from_voxel.transform_point3(sum / count.max(1.0))
+}
