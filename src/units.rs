@@ -9,6 +9,8 @@ pub enum UnitError {
     PoissonRatio(f64),
     #[error("{value} is not a positive, finite number of {unit}")]
     NotPositive { value: f64, unit: &'static str },
+    #[error("{what} of {value} is outside {low} to {high} {unit}")]
+    OutOfRange { what: &'static str, value: f64, low: f64, high: f64, unit: &'static str },
 }
 
 /// Poisson's ratio ν, dimensionless; an isotropic solid needs −1 < ν < 0.5.
@@ -105,6 +107,84 @@ positive!(
     "newtons"
 );
 
+macro_rules! within {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $low:literal to $high:literal, $unit:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Deserialize, Serialize)]
+        #[serde(try_from = "f64", into = "f64")]
+        pub struct $name(f64);
+
+        impl $name {
+            pub fn get(self) -> f64 {
+                self.0
+            }
+        }
+
+        impl TryFrom<f64> for $name {
+            type Error = UnitError;
+            fn try_from(value: f64) -> Result<Self, UnitError> {
+                if ($low..=$high).contains(&value) {
+                    Ok(Self(value))
+                } else {
+                    Err(UnitError::OutOfRange { what: $what, value, low: $low, high: $high, unit: $unit })
+                }
+            }
+        }
+
+        impl From<$name> for f64 {
+            fn from(quantity: $name) -> f64 {
+                quantity.0
+            }
+        }
+    };
+}
+
+within!(
+    /// Age in whole or broken years; 90 stands for 90 and older, because greater ages lead to persons (PS3.15, HIPAA §164.514).
+    AgeYears,
+    "an age", 0.0 to 90.0, "years (90 stands for 90 and older)"
+);
+within!(
+    /// Mass of a person, kg.
+    BodyMass,
+    "a body mass", 2.0 to 350.0, "kg"
+);
+within!(
+    /// Mass over height squared, kg/m².
+    BodyMassIndex,
+    "a body mass index", 10.0 to 80.0, "kg/m²"
+);
+within!(
+    /// Heart beats or breaths a minute.
+    RatePerMinute,
+    "a rate", 0.0 to 300.0, "per minute"
+);
+within!(
+    /// A pressure of blood or gas as a monitor shows it, mmHg.
+    PressureMmhg,
+    "a pressure", 0.0 to 350.0, "mmHg"
+);
+within!(
+    /// A share, per cent.
+    Percent,
+    "a share", 0.0 to 100.0, "per cent"
+);
+within!(
+    /// Haemoglobin of blood, g/dl.
+    Haemoglobin,
+    "a haemoglobin", 2.0 to 25.0, "g/dl"
+);
+within!(
+    /// Platelets of blood, thousands per µl.
+    Platelets,
+    "a platelet count", 1.0 to 2000.0, "thousands per µl"
+);
+within!(
+    /// International normalised ratio of the prothrombin time.
+    Inr,
+    "an INR", 0.5 to 20.0, "(a ratio)"
+);
+
 impl Millimetres {
     /// The same length in metres.
     pub fn metres(self) -> f32 {
@@ -122,6 +202,14 @@ mod tests {
             assert!(PoissonRatio::try_from(bad).is_err(), "{bad}");
         }
         assert_eq!(PoissonRatio::try_from(0.45).map(PoissonRatio::get), Ok(0.45));
+    }
+
+    #[test]
+    fn a_value_out_of_its_range_says_the_range() {
+        let fault = AgeYears::try_from(104.0).expect_err("ages above 90 lead to persons");
+        assert_eq!(fault.to_string(), "an age of 104 is outside 0 to 90 years (90 stands for 90 and older)");
+        assert!(RatePerMinute::try_from(f64::NAN).is_err());
+        assert_eq!(Percent::try_from(98.0).map(Percent::get), Ok(98.0));
     }
 
     #[test]

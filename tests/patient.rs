@@ -521,8 +521,8 @@ fn a_damaged_twin_is_refused_with_the_file_that_is_damaged() {
     }
     assert!(Twin::read(&dir).is_ok());
     for (what, from, to) in [
-        ("version", "version: 1", "version: 2"),
-        ("an unknown field", "version: 1,", "version: 1, nurse: 3,"),
+        ("version", "version: 2", "version: 3"),
+        ("an unknown field", "version: 2,", "version: 2, nurse: 3,"),
         ("Poisson's ratio", "poisson: 0.45", "poisson: 0.5"),
         ("a path", "file: \"mesh.bin\"", "file: \"../twin/mesh.bin\""),
         ("the organ", "label: 5", "label: 4"),

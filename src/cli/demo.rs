@@ -104,6 +104,7 @@ fn bundled_liver(scan: &Path) -> ImportOptions {
         labels: Some(scan.join("labels.nii.gz")),
         label: 5,
         organ: "liver".to_owned(),
+        record: Some(scan.join("record.ron")),
         attribution: Some(
             "Wasserthal et al., TotalSegmentator (github.com/wasserth/TotalSegmentator), Apache-2.0; Radiology: Artificial Intelligence 2023, doi:10.1148/ryai.230024"
                 .to_owned(),

@@ -61,6 +61,12 @@ pub struct Import {
     /// Whom to name, and under which licence
     #[arg(long)]
     attribution: Option<String>,
+    /// What is known of the person beside the images (RON): age, sex, diagnoses, medication, vital signs
+    #[arg(long, value_name = "RON")]
+    record: Option<PathBuf>,
+    /// A model that stands before the literature, as `patient fit` writes it
+    #[arg(long, value_name = "RON")]
+    model: Option<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -139,6 +145,8 @@ impl Import {
             series: self.series,
             feature_mm: self.feature_mm.unwrap_or(default.feature_mm),
             attribution: self.attribution,
+            record: self.record,
+            model: self.model,
             ..default
         };
         let progress = Progress::new();

@@ -6,11 +6,16 @@ use glam::DAffine3;
 use serde::Serialize;
 
 use super::{
+    features::OrganFeatures,
     frame,
     info::{Fault, SeriesInfo},
     labels::{self, LabelError},
     material::Material,
+    model::TwinModel,
+    parameters::Parameters,
     quality::MeshQuality,
+    record::PatientRecord,
+    ron_file::RonError,
     series::{SeriesError, SeriesResult, read_folder},
     smooth::{Smoothing, smooth_distance},
     stuffing::stuff,
@@ -41,6 +46,10 @@ pub struct ImportOptions {
     pub smoothing: Smoothing,
     /// Whom to name and under which licence.
     pub attribution: Option<String>,
+    /// What is known of the person beside the images (RON, see [`PatientRecord`]).
+    pub record: Option<PathBuf>,
+    /// A model that stands before the literature (RON, as `patient fit` writes it).
+    pub model: Option<PathBuf>,
 }
 
 impl Default for ImportOptions {
@@ -55,6 +64,8 @@ impl Default for ImportOptions {
             feature_mm: DEFAULT_FEATURE_MM,
             smoothing: Smoothing::default(),
             attribution: None,
+            record: None,
+            model: None,
         }
     }
 }
@@ -72,6 +83,8 @@ pub struct ImportReport {
     /// Mesh volume against label volume, as a share.
     pub volume_error: f64,
     pub quality: MeshQuality,
+    /// What the model makes of images and record.
+    pub parameters: Parameters,
     /// What a surgeon or teacher should know about this twin.
     pub warnings: Vec<Fault>,
 }
@@ -92,6 +105,9 @@ pub enum ImportError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Label(#[from] LabelError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Ron(#[from] RonError),
     #[error("nothing says where the organ is")]
     #[diagnostic(help("give a label map of the scan (--labels FILE.nii.gz --label N) or a range of HU (--hu LOW,HIGH)"))]
     NoOrgan,
@@ -125,14 +141,19 @@ pub fn import(
     if options.labels.is_none() && options.hu_range.is_none() {
         return Err(ImportError::NoOrgan);
     }
+    let record = options.record.as_deref().map(PatientRecord::read).transpose()?;
+    let model = options.model.as_deref().map(TwinModel::read).transpose()?;
     let set = read_folder(dir, &|done, all| progress("reading images", done, all))?;
     let (info, image) = choose(set.series, options.series, dir)?;
     progress("finding the organ", 0, 1);
     let (labels, label) = find_organ(&image, &info, options)?;
-    let (organ_mean, organ_sd) = values_inside(&image, &labels, label);
     progress("finding the organ", 1, 1);
 
     let no_mesh = || ImportError::NoMesh { feature_mm: options.feature_mm };
+    let features = OrganFeatures::measure(&image, &labels, label).ok_or_else(no_mesh)?;
+    let (organ_mean, organ_sd) = (features.value_mean, features.value_sd);
+    let parameters =
+        Parameters::new(std::slice::from_ref(&options.organ), features.named(&options.organ), record.as_ref(), model.as_ref());
     let [low, high] = frame::label_bounds(&labels, label).ok_or_else(no_mesh)?;
     let world_from_lps = frame::world_from_lps(low, high);
     let (tets, distance) = mesh(&labels, label, &world_from_lps, options, progress).ok_or_else(no_mesh)?;
@@ -160,7 +181,9 @@ pub fn import(
     let twin = Twin {
         name: options.name.clone(),
         organ: organ.clone(),
-        material: Material::of_organ(&options.organ),
+        material: parameters.material(&options.organ).unwrap_or_else(|| Material::of_organ(&options.organ)),
+        record,
+        parameters: parameters.clone(),
         source,
         world_from_lps,
         quality,
@@ -170,7 +193,20 @@ pub fn import(
         distance,
     };
     let volume_error = quality.volume_error();
-    Ok((twin, ImportReport { series: info, skipped: set.skipped, organ, organ_mean, organ_sd, volume_error, quality, warnings }))
+    Ok((
+        twin,
+        ImportReport {
+            series: info,
+            skipped: set.skipped,
+            organ,
+            organ_mean,
+            organ_sd,
+            volume_error,
+            quality,
+            parameters,
+            warnings,
+        },
+    ))
 }
 
 /// The series to import: the one asked for, or the only one that makes a volume.
@@ -219,13 +255,6 @@ fn find_organ(image: &Volume<f32>, info: &SeriesInfo, options: &ImportOptions) -
         return Err(ImportError::NotHounsfield { modality: info.modality.clone() });
     }
     Ok((labels::by_range(image, low, high)?, 1))
-}
-
-fn values_inside(image: &Volume<f32>, labels: &Volume<u8>, label: u8) -> (f64, f64) {
-    let inside = || image.voxels.iter().zip(&labels.voxels).filter(|(_, l)| **l == label).map(|(v, _)| f64::from(*v));
-    let count = inside().count().max(1) as f64;
-    let mean = inside().sum::<f64>() / count;
-    (mean, (inside().map(|v| (v - mean).powi(2)).sum::<f64>() / count).sqrt())
 }
 
 /// The tetrahedra and the field they conform to. Facets cut corners, so a first mesh holds a little less than the label; the surface is

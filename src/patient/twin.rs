@@ -13,10 +13,10 @@ use glam::{DAffine3, DMat3, DVec3};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{binary, material::Material, quality::MeshQuality};
+use super::{binary, material::Material, parameters::Parameters, quality::MeshQuality, record::PatientRecord};
 use crate::geom::{DistanceField, MeshError, TetMesh, Volume};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The file that makes a folder a twin.
 pub const TWIN_FILE: &str = "twin.ron";
 /// Largest `twin.ron` that is read.
@@ -49,6 +49,10 @@ pub struct Twin {
     pub name: String,
     pub organ: Organ,
     pub material: Material,
+    /// What is known of the person beside the images.
+    pub record: Option<PatientRecord>,
+    /// What the model makes of images and record: `z = A x + B d`.
+    pub parameters: Parameters,
     pub source: Source,
     /// World metres from LPS millimetres.
     pub world_from_lps: DAffine3,
@@ -108,6 +112,8 @@ struct TwinRon {
     name: String,
     organ: Organ,
     material: Material,
+    record: Option<PatientRecord>,
+    parameters: Parameters,
     source: Source,
     world_from_lps: [f64; 12],
     lps_from_voxel: [f64; 12],
@@ -153,6 +159,8 @@ impl Twin {
             name: self.name.clone(),
             organ: self.organ.clone(),
             material: self.material.clone(),
+            record: self.record.clone(),
+            parameters: self.parameters.clone(),
             source: self.source.clone(),
             world_from_lps: rows(&self.world_from_lps),
             lps_from_voxel: rows(&self.volume.lps_from_voxel),
@@ -236,6 +244,8 @@ impl Twin {
             name: ron.name,
             organ: ron.organ,
             material: ron.material,
+            record: ron.record,
+            parameters: ron.parameters,
             source: ron.source,
             world_from_lps,
             quality: ron.quality,
