@@ -135,7 +135,7 @@ fn dress_scene(
 }
 
 /// The theatre lamp, far enough to be the same everywhere in the field, and the fill that its many mirrors give.
-fn spawn_lamps(commands: &mut Commands, target: Vec3) {
+pub(super) fn spawn_lamps(commands: &mut Commands, target: Vec3) {
     commands.spawn((
         Scenery,
         DirectionalLight {

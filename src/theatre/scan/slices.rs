@@ -168,13 +168,13 @@ fn describe(view: &ScanView, at: DVec3, twin: &Twin) -> String {
         None => "outside the scan".to_owned(),
     };
     let label = match twin.labels.nearest(at) {
-        Some(label) if label == twin.organ.label => format!(" · {}", twin.organ.name),
-        Some(label) if label > 0 => format!(" · label {label}"),
+        Some(label) if label == twin.organ.label => format!(" | {}", twin.organ.name),
+        Some(label) if label > 0 => format!(" | label {label}"),
         _ => String::new(),
     };
-    let ruler = view.distance_mm().map_or(String::new(), |distance| format!(" · measured {distance:.1} mm"));
+    let ruler = view.distance_mm().map_or(String::new(), |distance| format!(" | measured {distance:.1} mm"));
     let window = format!("window {:.0}/{:.0}", view.window.centre_hu, view.window.width_hu);
-    format!("LPS {:.1} {:.1} {:.1} mm · {value}{label}\n{window}{ruler}", at.x, at.y, at.z)
+    format!("LPS {:.1} {:.1} {:.1} mm | {value}{label}\n{window}{ruler}", at.x, at.y, at.z)
 }
 
 /// Where on which panel the pointer is.

@@ -140,17 +140,11 @@ struct Orbit {
 
 fn viewer_plugin(app: &mut App) {
     app.insert_resource(ClearColor(Color::linear_rgb(0.004, 0.005, 0.006)))
-        .insert_resource(GlobalAmbientLight { brightness: 120.0, ..default() })
+        .insert_resource(GlobalAmbientLight { brightness: 45.0, ..default() })
         .insert_resource(Orbit { about: Vec3::ZERO, turn: 0.45, height: 0.55, distance: 1.0 })
         .add_plugins(plugin)
-        .add_systems(Startup, light_up)
         .add_systems(Update, show_organ.run_if(resource_exists_and_changed::<CurrentTwin>))
         .add_systems(Update, place_eye.after(show_organ));
-}
-
-fn light_up(mut commands: Commands) {
-    let lamp = DirectionalLight { illuminance: 3000.0, ..default() };
-    commands.spawn((lamp, Transform::from_xyz(0.4, 1.0, 0.5).looking_at(Vec3::ZERO, Vec3::Y)));
 }
 
 /// The boundary of the tetrahedra, as it was meshed.
@@ -166,6 +160,7 @@ fn show_organ(
     let geometry = super::ScanGeometry::new(twin.volume.dims, &twin.volume.lps_from_voxel);
     orbit.about = twin.world_from_lps.transform_point3(geometry.centre_mm).as_vec3();
     orbit.distance = 2.1e-3 * geometry.side_mm as f32;
+    scene::spawn_lamps(&mut commands, orbit.about);
     if shows.0 {
         let look = StandardMaterial { base_color: Color::linear_rgb(0.36, 0.07, 0.05), perceptual_roughness: 0.45, ..default() };
         commands.spawn((
@@ -178,11 +173,12 @@ fn show_organ(
 }
 
 fn boundary_mesh(tets: &TetMesh) -> Mesh {
-    let triangles: Vec<u32> = tets.boundary().iter().flat_map(|(face, _)| *face).collect();
+    let surface = tets.surface();
+    let all = |points: Vec<Vec3>| points.into_iter().map(|point| point.to_array()).collect::<Vec<_>>();
     Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::default())
-        .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, tets.vertices.iter().map(Vec3::to_array).collect::<Vec<_>>())
-        .with_inserted_indices(Indices::U32(triangles))
-        .with_computed_smooth_normals()
+        .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, all(surface.vertex_normals()))
+        .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, all(surface.vertices))
+        .with_inserted_indices(Indices::U32(surface.triangles.into_flattened()))
 }
 
 fn place_eye(orbit: Res<Orbit>, mut eyes: Query<&mut Transform, With<TheatreCamera>>) {

@@ -48,10 +48,10 @@ fn looks(value: f32) -> vec4<f32> {
 fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
     let eye = view.world_position;
     let ray = normalize(in.world_position.xyz - eye);
-    let from = (volume.texture_from_world * vec4(eye, 1.0)).xyz;
+    let start = (volume.texture_from_world * vec4(eye, 1.0)).xyz;
     let along = (volume.texture_from_world * vec4(ray, 0.0)).xyz;
-    let low = (vec3(0.0) - from) / along;
-    let high = (vec3(1.0) - from) / along;
+    let low = (vec3(0.0) - start) / along;
+    let high = (vec3(1.0) - start) / along;
     let enter = max(max(min(low.x, high.x), min(low.y, high.y)), max(min(low.z, high.z), 0.0));
     var leave = min(min(max(low.x, high.x), max(low.y, high.y)), max(low.z, high.z));
 #ifdef DEPTH_PREPASS
@@ -73,7 +73,7 @@ fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
         if t >= leave || through < 0.01 {
             break;
         }
-        let at = from + t * along;
+        let at = start + t * along;
         let look = looks(value_at(at));
         if look.a > 0.0 {
             let taken = 1.0 - exp(-look.a * step * 1000.0);
