@@ -102,6 +102,11 @@ positive!(
     "seconds"
 );
 positive!(
+    /// A dose of a drug, in the unit that its key names.
+    Dose,
+    "the unit of the dose"
+);
+positive!(
     /// A force, N.
     Newtons,
     "newtons"
@@ -183,6 +188,27 @@ within!(
     /// International normalised ratio of the prothrombin time.
     Inr,
     "an INR", 0.5 to 20.0, "(a ratio)"
+);
+
+within!(
+    /// Pressure of an insufflator, mmHg; above 25 nobody operates.
+    InsufflationMmhg,
+    "an insufflation pressure", 0.0 to 25.0, "mmHg"
+);
+within!(
+    /// A rate of bleeding, ml/min.
+    MillilitresPerMinute,
+    "a rate of bleeding", 0.0 to 5000.0, "ml/min"
+);
+within!(
+    /// An amount of fluid, ml.
+    Millilitres,
+    "an amount of fluid", 0.0 to 10_000.0, "ml"
+);
+within!(
+    /// What a ventilator moves, l/min.
+    MinuteVolume,
+    "a minute volume", 0.0 to 30.0, "l/min"
 );
 
 impl Millimetres {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod layers;
+mod model;
 mod patient;
 mod program;
 mod scan;

@@ -4,6 +4,7 @@
 mod assets;
 mod check;
 mod demo;
+mod fit;
 mod metrics;
 mod patient;
 mod play;

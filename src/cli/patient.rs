@@ -15,6 +15,8 @@ pub enum Patient {
     Import(Import),
     /// Look at the scan of a twin: slices, volume, the meshed organ
     View(super::scan::View),
+    /// Learn the twin's model from a table of patients, or measure a model on one
+    Fit(super::fit::Fit),
     /// Copy a series without anything about the person: only what an allow list names survives
     Deidentify(Deidentify),
 }
@@ -107,6 +109,7 @@ impl Patient {
             Patient::Info(info) => info.run(),
             Patient::Import(import) => import.run(),
             Patient::View(view) => view.run(),
+            Patient::Fit(fit) => fit.run(),
             Patient::Deidentify(deidentify) => deidentify.run(),
         }
     }

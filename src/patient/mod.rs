@@ -9,9 +9,11 @@
 //! segmentation objects other than NIfTI label maps.
 
 mod binary;
+mod cohort;
 mod deidentify;
 mod dicom;
 mod features;
+mod fit;
 pub mod frame;
 mod import;
 mod info;
@@ -19,6 +21,7 @@ pub mod labels;
 mod material;
 mod model;
 mod parameters;
+pub mod physiology;
 mod pixels;
 mod quality;
 mod record;
@@ -28,8 +31,10 @@ mod smooth;
 mod stuffing;
 mod twin;
 
+pub use cohort::{Cohort, CohortError, CohortFault};
 pub use deidentify::{DeidentifyError, DeidentifyOptions, DeidentifyReport, deidentify_file, deidentify_folder};
 pub use features::OrganFeatures;
+pub use fit::{Evaluation, FOLDS, LAMBDAS, ParameterError, evaluate, fit};
 pub use import::{DEFAULT_FEATURE_MM, ImportError, ImportOptions, ImportReport, import};
 pub use info::{Fault, PatientInfo, SeriesInfo, patient_info};
 pub use labels::LabelError;
