@@ -191,6 +191,11 @@ within!(
 );
 
 within!(
+    /// A share of a whole.
+    Share,
+    "a share", 0.0 to 1.0, "of a whole"
+);
+within!(
     /// Pressure of an insufflator, mmHg; above 25 nobody operates.
     InsufflationMmhg,
     "an insufflation pressure", 0.0 to 25.0, "mmHg"

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     clock::secs_at,
     instrument::{Side, ToolKind},
+    patient::physiology::Monitor,
     scoring::{Better, DEFINITIONS, Definition, ItemScore, Rubric, Score, motion_of},
     session::{Event, Trace},
 };
@@ -39,6 +40,7 @@ pub fn html(trace: &Trace, score: &Score, rubric: &Rubric, pictures: &[(String, 
                     (score_section(score, rubric))
                     (course_section(trace, score))
                     (plot_section(trace)?)
+                    (patient_section(trace)?)
                     (way_section(trace)?)
                     (picture_section(pictures))
                     (metric_section(score))
@@ -253,6 +255,50 @@ fn plot_section(trace: &Trace) -> Result<Markup, String> {
                 (plots::over_time(&speed, "mm/s", end, None, &in_words("Speed over time", &speed, "mm/s"))?)
                 figcaption { "Speed of each tip, after the 10 Hz low-pass that the metrics use." }
             } }
+        }
+    })
+}
+
+/// The patient's monitor over time, where the case has one.
+fn patient_section(trace: &Trace) -> Result<Markup, String> {
+    let shown: Vec<(f64, &Monitor)> = trace
+        .events()
+        .filter_map(|(tick, event)| if let Event::VitalSigns(monitor) = event { Some((secs_at(tick), monitor)) } else { None })
+        .collect();
+    let (Some((_, first)), Some((_, last))) = (shown.first(), shown.last()) else { return Ok(html! {}) };
+    const SIGNS: [(&str, &str, fn(&Monitor) -> f64); 6] = [
+        ("Heart rate", "1/min", |m| m.heart_rate_per_min),
+        ("Systolic pressure", "mmHg", |m| m.systolic_mmhg),
+        ("Mean arterial pressure", "mmHg", |m| m.mean_arterial_mmhg),
+        ("Oxygen saturation", "%", |m| m.oxygen_saturation_percent),
+        ("End-tidal CO₂", "mmHg", |m| m.end_tidal_co2_mmhg),
+        ("Blood lost", "ml", |m| m.blood_lost_ml),
+    ];
+    let mut plots = Vec::new();
+    for (name, unit, of) in [SIGNS[0], SIGNS[2]] {
+        let points = shown.iter().map(|(t, monitor)| (*t, of(monitor))).collect();
+        let series = [Series { label: name.to_owned(), colour: HAND_COLOURS[0], points }];
+        plots.push(plots::over_time(&series, unit, trace.duration_secs(), None, &in_words(name, &series, unit))?);
+    }
+    Ok(html! {
+        section {
+            h2 { "The patient" }
+            table {
+                thead { tr { th { "Sign" } th.n { "First" } th.n { "Lowest" } th.n { "Highest" } th.n { "Last" } th { "Unit" } } }
+                tbody { @for (name, unit, of) in SIGNS {
+                    @let values = shown.iter().map(|(_, monitor)| of(monitor));
+                    tr {
+                        td { (name) }
+                        td.n { (format!("{:.0}", of(first))) }
+                        td.n { (format!("{:.0}", values.clone().fold(f64::INFINITY, f64::min))) }
+                        td.n { (format!("{:.0}", values.fold(f64::NEG_INFINITY, f64::max))) }
+                        td.n { (format!("{:.0}", of(last))) }
+                        td { (unit) }
+                    }
+                } }
+            }
+            @for plot in plots { figure { (plot) } }
+            p.note { "A lumped model of a body, not a person: its validity is stated with the case's documentation." }
         }
     })
 }

@@ -93,6 +93,22 @@ fn row(event: &Event) -> Row<'_> {
         Event::BodyRested { what } => Row { event: "body rested", what, ..Row::default() },
         Event::Completed => Row { event: "completed", ..Row::default() },
         Event::Stopped { why } => Row { event: "stopped", detail: why.clone(), ..Row::default() },
+        Event::VitalSigns(m) => Row {
+            event: "vital signs",
+            what: "mean arterial pressure",
+            value: Some(m.mean_arterial_mmhg as f32),
+            unit: "mmHg",
+            detail: format!(
+                "heart rate {:.0}/min, {:.0}/{:.0} mmHg, SpO2 {:.0} %, etCO2 {:.0} mmHg, blood lost {:.0} ml",
+                m.heart_rate_per_min,
+                m.systolic_mmhg,
+                m.diastolic_mmhg,
+                m.oxygen_saturation_percent,
+                m.end_tidal_co2_mmhg,
+                m.blood_lost_ml
+            ),
+            ..Row::default()
+        },
     }
 }
 

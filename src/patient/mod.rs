@@ -23,6 +23,7 @@ mod model;
 mod parameters;
 pub mod physiology;
 mod pixels;
+pub mod plugin;
 mod quality;
 mod record;
 mod ron_file;

@@ -74,8 +74,24 @@ fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
         }
         let (needs_lesion, needs_board) = match step.done_when {
             StepWhen::RingsOn { .. } => (false, true),
+            StepWhen::SignAbove { .. } | StepWhen::SignBelow { .. } => (false, false),
             _ => (true, false),
         };
+        let sign = match step.done_when {
+            StepWhen::SignAbove { value, .. } | StepWhen::SignBelow { value, .. } => Some(value),
+            _ => None,
+        };
+        if (sign.is_some() || !step.orders.is_empty()) && scenario.physiology.is_none() {
+            let help = Some("add `physiology: (reflex: 1)`".to_owned());
+            fault(
+                &["steps", &quoted],
+                format!("step `{}` is about the patient's body, but the case has no physiology", step.id),
+                help,
+            );
+        }
+        if sign.is_some_and(|value| !value.is_finite()) {
+            fault(&["steps", &quoted, "value"], format!("step `{}` compares with no number", step.id), None);
+        }
         if needs_lesion && scenario.patient.is_none() {
             fault(
                 &["steps", &quoted, "done_when"],
@@ -113,7 +129,21 @@ fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
                 None,
             );
         }
-        if !needs_patient && scenario.board.is_none() {
+        let needs_board = matches!(rule.when, ErrorWhen::RingLost | ErrorWhen::RingDropped);
+        if let ErrorWhen::SignAbove { value, .. } | ErrorWhen::SignBelow { value, .. } = rule.when {
+            if scenario.physiology.is_none() {
+                let help = Some("add `physiology: (reflex: 1)`".to_owned());
+                fault(
+                    &["errors", &quoted, "when"],
+                    format!("error `{}` is about the patient's body, but the case has no physiology", rule.id),
+                    help,
+                );
+            }
+            if !value.is_finite() {
+                fault(&["errors", &quoted, "value"], format!("error `{}` compares with no number", rule.id), None);
+            }
+        }
+        if needs_board && scenario.board.is_none() {
             fault(&["errors", &quoted, "when"], format!("error `{}` is about rings, but the case has no board", rule.id), None);
         }
     }

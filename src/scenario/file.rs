@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     instrument::ToolKind,
+    patient::physiology::{Order, Sign},
     rigid::Half,
-    units::{Millimetres, Newtons, Pascals, Seconds},
+    units::{Millimetres, Newtons, Pascals, Seconds, Share},
 };
 
 /// The only version there is.
@@ -38,6 +39,9 @@ pub struct Scenario {
     /// The bench task to perform.
     #[serde(default)]
     pub board: Option<BoardPart>,
+    /// The patient's body as the monitor shows it, starting from the twin's parameters; without it nothing of it is simulated.
+    #[serde(default)]
+    pub physiology: Option<PhysiologyPart>,
     /// In the order in which they are to be done.
     pub steps: Vec<Step>,
     #[serde(default)]
@@ -86,6 +90,17 @@ pub struct Lesion {
     pub stiffness: f32,
 }
 
+/// The patient's circulation and breathing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhysiologyPart {
+    /// Share of the awake reflexes that anaesthesia leaves: 1 awake, some 0.5 under a usual one.
+    pub reflex: Share,
+    /// What holds from the start: insufflation, ventilation, drugs.
+    #[serde(default)]
+    pub orders: Vec<Order>,
+}
+
 /// A board with pegs and rings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,6 +135,9 @@ pub struct Step {
     pub title: String,
     /// Shown while the step is being done.
     pub hint: String,
+    /// What is done to the patient's body when the step begins.
+    #[serde(default)]
+    pub orders: Vec<Order>,
     pub done_when: StepWhen,
 }
 
@@ -137,6 +155,10 @@ pub enum StepWhen {
     SpecimenLifted { by_mm: Millimetres },
     /// So many rings stand on pegs of this half, each passed from hand to hand in the air on its way.
     RingsOn { half: Half, count: usize },
+    /// The monitor shows more than this, for so long.
+    SignAbove { sign: Sign, value: f64, hold_secs: Seconds },
+    /// The monitor shows less than this, for so long.
+    SignBelow { sign: Sign, value: f64, hold_secs: Seconds },
 }
 
 /// An error that the trainee may commit.
@@ -164,6 +186,10 @@ pub enum ErrorWhen {
     RingLost,
     /// A ring was dropped inside the field.
     RingDropped,
+    /// The monitor showed more than this, for so long.
+    SignAbove { sign: Sign, value: f64, hold_secs: Seconds },
+    /// The monitor showed less than this, for so long.
+    SignBelow { sign: Sign, value: f64, hold_secs: Seconds },
 }
 
 /// Where the camera stands.

@@ -10,6 +10,6 @@ pub mod plugin;
 
 pub use check::parse;
 pub use fault::{Fault, Faults, place_of};
-pub use file::{BoardPart, ErrorWhen, PatientPart, Scenario, StepWhen, ToolPart, View};
+pub use file::{BoardPart, ErrorWhen, PatientPart, PhysiologyPart, Scenario, StepWhen, ToolPart, View};
 pub use plan::{bench_board, excision, plan};
 pub use steps::{Facts, Happening, Progress};

@@ -14,6 +14,7 @@ use crate::{
         Side,
         plugin::{Held, TissueCut, Tool},
     },
+    patient::plugin::{LivingBody, step_physiology},
     rigid::{
         Half,
         plugin::{PegBoard, RingDropped, RingObject},
@@ -104,6 +105,10 @@ impl Plugin for ScenarioPlugin {
         app.init_asset::<Case>()
             .init_asset_loader::<CaseLoader>()
             .add_message::<CaseHappening>()
+            .add_systems(
+                FixedUpdate,
+                bleed_from_cuts.run_if(resource_exists::<LivingBody>).after(step_physiology).in_set(SessionSystems::Solve),
+            )
             .add_systems(FixedUpdate, run_case.run_if(resource_exists::<CaseRun>).in_set(SessionSystems::Script));
     }
 }
@@ -120,6 +125,7 @@ fn run_case(
     mut stressed: MessageReader<TissueOverstressed>,
     mut slips: MessageReader<GripSlipped>,
     mut drops: MessageReader<RingDropped>,
+    mut body: Option<ResMut<LivingBody>>,
     mut happenings: MessageWriter<CaseHappening>,
 ) {
     let case = case.as_mut();
@@ -163,7 +169,20 @@ fn run_case(
             facts.ring_dropped = Some(drop.place);
         }
     }
+    facts.monitor = body.as_ref().map(|body| body.0.monitor());
     for happening in case.progress.advance(&case.scenario, &facts, tick.secs()) {
+        if let (Happening::StepDone { index }, Some(body)) = (&happening, &mut body)
+            && let Some(next) = case.scenario.steps.get(index + 1)
+        {
+            next.orders.iter().for_each(|order| body.0.order(order));
+        }
         happenings.write(CaseHappening(happening));
+    }
+}
+
+/// Cut tissue bleeds, from both sides of the cut.
+fn bleed_from_cuts(mut body: ResMut<LivingBody>, mut cuts: MessageReader<TissueCut>) {
+    for cut in cuts.read() {
+        body.0.cut(2.0 * f64::from(cut.report.area_m2));
     }
 }

@@ -3,7 +3,11 @@
 use glam::Vec3;
 
 use super::{ErrorWhen, Scenario, StepWhen};
-use crate::{clock::TICK_SECS, rigid::Half};
+use crate::{
+    clock::TICK_SECS,
+    patient::physiology::{Monitor, Sign},
+    rigid::Half,
+};
 
 /// What is true at the end of a tick, as far as cases may ask.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +30,8 @@ pub struct Facts {
     pub tissue_slipped: bool,
     pub ring_lost: Option<Vec3>,
     pub ring_dropped: Option<Vec3>,
+    /// What the monitor shows, where the case has one.
+    pub monitor: Option<Monitor>,
 }
 
 /// Something that the case has to say about a tick.
@@ -44,8 +50,10 @@ pub struct Progress {
     pub step: usize,
     /// For how long its condition has held, s.
     held_secs: f32,
-    /// Errors made so far, by rule.
+    /// For each rule, ticks until the same error counts again.
     pub errors: Vec<u32>,
+    /// For each rule about the monitor, how long its condition has held, s.
+    error_secs: Vec<f32>,
     over: bool,
 }
 
@@ -60,13 +68,25 @@ impl Progress {
             return out;
         }
         self.errors.resize(scenario.errors.len(), 0);
+        self.error_secs.resize(scenario.errors.len(), 0.0);
         for (index, rule) in scenario.errors.iter().enumerate() {
+            let mut lasts = |holds: bool, secs: f64| {
+                let held = &mut self.error_secs[index];
+                *held = if holds { *held + TICK_SECS } else { 0.0 };
+                (holds && *held >= secs as f32).then_some(None)
+            };
             let made = match rule.when {
                 ErrorWhen::CutWithin { mm } => facts.cut_margin_m.filter(|margin| *margin * 1e3 < mm).map(|_| facts.lesion),
                 ErrorWhen::RemnantOverstressed => facts.overstress.map(Some),
                 ErrorWhen::TissueSlipped => facts.tissue_slipped.then_some(facts.lesion),
                 ErrorWhen::RingLost => facts.ring_lost.map(Some),
                 ErrorWhen::RingDropped => facts.ring_dropped.map(Some),
+                ErrorWhen::SignAbove { sign, value, hold_secs } => {
+                    lasts(shows(facts, sign, |shown| shown > value), hold_secs.get())
+                }
+                ErrorWhen::SignBelow { sign, value, hold_secs } => {
+                    lasts(shows(facts, sign, |shown| shown < value), hold_secs.get())
+                }
             };
             let quiet = &mut self.errors[index];
             if let Some(place) = made {
@@ -98,6 +118,11 @@ impl Progress {
     }
 }
 
+/// Whether the monitor shows a value like that.
+fn shows(facts: &Facts, sign: Sign, like: impl Fn(f64) -> bool) -> bool {
+    facts.monitor.is_some_and(|monitor| like(monitor.of(sign)))
+}
+
 /// Whether a step's condition holds in this tick, and for how long it must, s.
 fn holds(when: &StepWhen, facts: &Facts) -> (bool, f32) {
     match when {
@@ -115,6 +140,8 @@ fn holds(when: &StepWhen, facts: &Facts) -> (bool, f32) {
         StepWhen::LesionFree => (facts.lesion_free, 0.0),
         StepWhen::SpecimenLifted { by_mm } => (facts.lesion_free && facts.lesion_rise_m > by_mm.metres(), 0.0),
         StepWhen::RingsOn { half, count } => (facts.rings_on[usize::from(*half == Half::Right)] >= *count, 0.0),
+        StepWhen::SignAbove { sign, value, hold_secs } => (shows(facts, *sign, |shown| shown > *value), hold_secs.get() as f32),
+        StepWhen::SignBelow { sign, value, hold_secs } => (shows(facts, *sign, |shown| shown < *value), hold_secs.get() as f32),
     }
 }
 

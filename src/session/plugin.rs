@@ -24,7 +24,11 @@ use crate::{
         InputFrame, Side, ToolKind, Trocar,
         plugin::{Grasped, Inputs, InstrumentPlugin, Released, TissueCut, Tool},
     },
-    patient::Twin,
+    patient::{
+        Twin,
+        physiology::{Physiology, Rest},
+        plugin::{LivingBody, PatientPlugin},
+    },
     rigid::plugin::{
         OfBench, RigidPlugin, RingDropped, RingObject, RingPlaced, RingSlipped, clear_bench, spawn_board, spawn_tool_body,
     },
@@ -50,6 +54,7 @@ impl PluginGroup for SimulationPlugins {
         PluginGroupBuilder::start::<Self>()
             .add(ClockPlugin)
             .add(TissuePlugin)
+            .add(PatientPlugin)
             .add(RigidPlugin)
             .add(InstrumentPlugin)
             .add(TrackingPlugin)
@@ -298,6 +303,15 @@ fn begin(world: &mut World, case: Case) -> Result<(), SessionError> {
         world.spawn((OfSession, Tissue::new(twin.organ.name.clone(), body, damping)));
         world.insert_resource(Excision(wedge));
     }
+    world.remove_resource::<LivingBody>();
+    if let Some(part) = &scenario.physiology {
+        let rest =
+            twin.as_ref().map_or_else(Rest::default, |twin| Rest::of(&twin.parameters, &twin.organ.name, twin.record.as_ref()));
+        let mut body = Physiology::new(&rest, part.reflex.get());
+        let first = scenario.steps.first().map(|step| step.orders.as_slice()).unwrap_or_default();
+        part.orders.iter().chain(first).for_each(|order| body.order(order));
+        world.insert_resource(LivingBody(body));
+    }
     clear_bench(world);
     if let Some(part) = &scenario.board {
         let (board, ring, rings) = bench_board(part);
@@ -460,6 +474,14 @@ fn record_tick(world: &mut World) {
         digest.floats(&sample.pose.rotation.to_array());
         digest.floats(&[sample.jaw_rad]);
         digest.floats(&sample.force_n.to_array());
+    }
+    let body = world.get_resource::<LivingBody>().map(|body| body.0.clone());
+    if let Some(body) = &body {
+        body.state(&mut |value| digest.bytes(&value.to_bits().to_le_bytes()));
+        // what the monitor shows, once a second
+        if world.resource::<Tick>().0.is_multiple_of(u64::from(TICK_HZ)) {
+            events.push(Event::VitalSigns(body.monitor()));
+        }
     }
     for event in &events {
         digest.bytes(&postcard::to_stdvec(event).unwrap_or_default());

@@ -22,6 +22,7 @@ use crate::{
     clock::TICK_HZ,
     geom::Pose,
     instrument::{InputFrame, Side, ToolKind},
+    patient::physiology::Monitor,
 };
 
 const MAGIC: &[u8; 8] = b"HALSTED\n";
@@ -106,6 +107,8 @@ pub enum Event {
     Completed,
     /// The session ended before: the time limit, a critical error that ends the case, or the operator.
     Stopped { why: String },
+    /// What the patient's monitor shows, once a second in cases that have one.
+    VitalSigns(Monitor),
 }
 
 /// One tick: what went in, what came out.

@@ -9,6 +9,7 @@ use crate::{
         Side,
         plugin::{Held, Tool},
     },
+    patient::{physiology::Monitor, plugin::LivingBody},
     scenario::{
         Happening,
         plugin::{CaseHappening, CaseRun},
@@ -39,6 +40,8 @@ enum Line {
     Hint,
     Clock,
     Hand(Side),
+    /// The patient's monitor.
+    Monitor,
     Errors,
     Help,
     Fault,
@@ -139,6 +142,7 @@ pub(super) fn spawn_hud(commands: &mut Commands, camera: Entity) {
                     trough.spawn((at, BackgroundColor(INK)));
                 });
             }
+            column.spawn(text(Line::Monitor, 16.0, GREEN));
             column.spawn(text(Line::Errors, 13.0, RED));
         });
         root.spawn(column(true, false)).with_children(|column| {
@@ -194,6 +198,7 @@ fn write_lines(
     late: Res<LateTicks>,
     desk: Option<Res<Desk>>,
     tools: Query<&Tool>,
+    body: Option<Res<LivingBody>>,
 ) {
     let Some(case) = case else { return };
     let (scenario, step) = (&case.scenario, case.progress.step);
@@ -231,6 +236,7 @@ fn write_lines(
                 }
                 None => String::new(),
             },
+            Line::Monitor => body.as_ref().map(|body| shown(&body.0.monitor())).unwrap_or_default(),
             Line::Errors => {
                 let last = notices.errors.iter().rev().take(5).rev();
                 last.map(|(secs, title, critical)| {
@@ -257,6 +263,20 @@ fn write_lines(
             text.0 = said;
         }
     }
+}
+
+/// The patient's monitor in two lines.
+fn shown(monitor: &Monitor) -> String {
+    let lost = if monitor.blood_lost_ml >= 0.5 { format!("   lost {:.0} ml", monitor.blood_lost_ml) } else { String::new() };
+    format!(
+        "HR {:.0}   BP {:.0}/{:.0} ({:.0})\nSpO2 {:.0} %   etCO2 {:.0}{lost}",
+        monitor.heart_rate_per_min,
+        monitor.systolic_mmhg,
+        monitor.diastolic_mmhg,
+        monitor.mean_arterial_mmhg,
+        monitor.oxygen_saturation_percent,
+        monitor.end_tidal_co2_mmhg
+    )
 }
 
 /// Minutes and seconds.
@@ -305,6 +325,13 @@ mod tests {
         assert_eq!(bar_of(0.6, 1.0).1, AMBER);
         assert_eq!(bar_of(1.1, 1.0).1, RED);
         assert_eq!(bar_of(9.0, 1.0).0, 1.0);
+    }
+
+    #[test]
+    fn the_monitor_shows_rate_pressure_oxygen_and_carbon_dioxide() {
+        use crate::patient::physiology::{Physiology, Rest};
+        let said = shown(&Physiology::new(&Rest::default(), 1.0).monitor());
+        assert_eq!(said, "HR 72   BP 120/75 (90)\nSpO2 98 %   etCO2 35");
     }
 
     #[test]

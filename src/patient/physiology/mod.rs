@@ -5,7 +5,7 @@
 //!  baroreceptors (P_a) and low-pressure receptors (P_v) ─► heart rate, resistance, contractility, venous tone
 //!  ventilator ─► alveoli (P_O₂, P_CO₂) ─► blood ─► tissue; interstitium ─► plasma
 //! ```
-//! [`circulation`] holds the first two lines, [`gases`] the third, [`drugs`] what scripts give. Values are means over a beat; the pulse
+//! `circulation` holds the first two lines, `gases` the third, `drugs` what scripts give, `wounds` what cuts shed. Values are means over a beat; the pulse
 //! pressure is the stroke volume over the arterial compliance. Units are the ward's (mmHg, ml, minutes where the name says so): the
 //! published constants are in them, and converting each would hide them.
 //!
@@ -18,6 +18,7 @@
 mod circulation;
 mod drugs;
 mod gases;
+mod wounds;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,7 @@ use crate::units::{Dose, InsufflationMmhg, Millilitres, MillilitresPerMinute, Mi
 use circulation::{Circulation, Influence};
 use drugs::Drugs;
 use gases::Gases;
+use wounds::Wounds;
 
 /// What a case tells the patient's body: the anaesthetist's, the insufflator's and the complication's part.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ pub enum Order {
     Insufflate {
         mmhg: InsufflationMmhg,
     },
-    /// Blood lost from now on beside what the simulation itself sheds; 0 stops it.
+    /// Blood lost from now on beside that of the cuts; 0 stops it.
     Bleed {
         ml_per_min: MillilitresPerMinute,
     },
@@ -122,6 +124,10 @@ pub struct Rest {
     pub haemoglobin_g_dl: f64,
     /// On air.
     pub oxygen_saturation_percent: f64,
+    /// Blood that flows through a ml of the organ in a minute, ml.
+    pub organ_perfusion_per_min: f64,
+    /// How long a small wound bleeds.
+    pub bleeding_time_s: f64,
 }
 
 impl Default for Rest {
@@ -137,16 +143,22 @@ impl Default for Rest {
             blood_volume_ml: 4900.0,
             haemoglobin_g_dl: 14.5,
             oxygen_saturation_percent: 97.5,
+            organ_perfusion_per_min: 1.0,
+            bleeding_time_s: 270.0,
         }
     }
 }
 
 impl Rest {
-    /// The parameters of a twin, held to what the model can start from.
-    pub fn of(parameters: &Parameters, record: Option<&PatientRecord>) -> Self {
+    /// The parameters of a twin, held to what the model can start from; `organ` is the one that is operated on.
+    pub fn of(parameters: &Parameters, organ: &str, record: Option<&PatientRecord>) -> Self {
         let usual = Self::default();
         let value = |name: &str, usual: f64, low: f64, high: f64| parameters.value(name).unwrap_or(usual).clamp(low, high);
         let blood_volume_ml = value("blood_volume_ml", usual.blood_volume_ml, 1000.0, 12_000.0);
+        let flows = ["arterial", "portal"].map(|vessel| parameters.value(&format!("{organ}.{vessel}_flow_ml_per_min")));
+        let volume = format!("x.{organ}.volume_ml");
+        let organ_ml = parameters.features.iter().find(|(name, _)| *name == volume).map(|(_, ml)| *ml).filter(|ml| *ml > 0.0);
+        let perfusion = flows.into_iter().flatten().reduce(|a, b| a + b).zip(organ_ml).map(|(flow, ml)| flow / ml);
         let systolic_mmhg = value("systolic_mmhg", usual.systolic_mmhg, 70.0, 240.0);
         Self {
             age_years: record.and_then(|record| record.age_years).map_or(usual.age_years, f64::from),
@@ -159,6 +171,8 @@ impl Rest {
             blood_volume_ml,
             haemoglobin_g_dl: value("haemoglobin_g_dl", usual.haemoglobin_g_dl, 4.0, 22.0),
             oxygen_saturation_percent: value("oxygen_saturation_percent", usual.oxygen_saturation_percent, 75.0, 100.0),
+            organ_perfusion_per_min: perfusion.map_or(usual.organ_perfusion_per_min, |perfusion| perfusion.clamp(0.05, 5.0)),
+            bleeding_time_s: value("bleeding_time_s", usual.bleeding_time_s, 60.0, 3600.0),
         }
     }
 }
@@ -169,6 +183,7 @@ pub struct Physiology {
     circulation: Circulation,
     gases: Gases,
     drugs: Drugs,
+    wounds: Wounds,
     insufflation_mmhg: f64,
     bleed_ml_per_s: f64,
     fluids: Vec<Infusion>,
@@ -187,7 +202,16 @@ impl Physiology {
     pub fn new(rest: &Rest, reflex: f64) -> Self {
         let circulation = Circulation::new(rest, reflex);
         let gases = Gases::new(rest, circulation.output_ml_per_s());
-        Self { circulation, gases, drugs: Drugs::default(), insufflation_mmhg: 0.0, bleed_ml_per_s: 0.0, fluids: Vec::new() }
+        let wounds = Wounds::new(rest);
+        Self {
+            circulation,
+            gases,
+            drugs: Drugs::default(),
+            wounds,
+            insufflation_mmhg: 0.0,
+            bleed_ml_per_s: 0.0,
+            fluids: Vec::new(),
+        }
     }
 
     /// Does what a case orders.
@@ -206,9 +230,15 @@ impl Physiology {
         }
     }
 
-    /// Advances by a tick; `shed_ml` is the blood that the simulation's own wounds lost in it. The same calls give the same bits.
-    pub fn step(&mut self, shed_ml: f64, dt_secs: f64) {
+    /// Opens tissue: `area_m2` of raw surface that bleeds.
+    pub fn cut(&mut self, area_m2: f64) {
+        self.wounds.open(area_m2);
+    }
+
+    /// Advances by `dt_secs`. The same calls give the same bits.
+    pub fn step(&mut self, dt_secs: f64) {
         self.drugs.step(dt_secs);
+        let wounds_ml = self.wounds.step(self.circulation.mean_arterial_mmhg(), dt_secs);
         let (mut salt_ml, mut cells_ml) = (0.0, 0.0);
         for fluid in &mut self.fluids {
             let ml = (fluid.ml_per_s * dt_secs).min(fluid.left_ml);
@@ -217,7 +247,7 @@ impl Physiology {
         }
         self.fluids.retain(|fluid| fluid.left_ml > 0.0);
         let influence = Influence {
-            bleed_ml: shed_ml.max(0.0) + self.bleed_ml_per_s * dt_secs,
+            bleed_ml: wounds_ml + self.bleed_ml_per_s * dt_secs,
             salt_ml,
             cells_ml,
             insufflation_mmhg: self.insufflation_mmhg,
@@ -250,6 +280,7 @@ impl Physiology {
         self.circulation.state(visit);
         self.gases.state(visit);
         self.drugs.state(visit);
+        self.wounds.state(visit);
         [self.insufflation_mmhg, self.bleed_ml_per_s].into_iter().for_each(&mut *visit);
         for fluid in &self.fluids {
             [fluid.ml_per_s, fluid.left_ml, f64::from(u8::from(fluid.cells))].into_iter().for_each(&mut *visit);
