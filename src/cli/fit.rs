@@ -1,13 +1,10 @@
 //! `halsted patient fit`: the twin's model from a cohort, and what it is worth on patients it has not seen.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Answer, Found, print_json, print_line};
+use super::{Answer, Found, print_json, print_line, write_whole};
 use crate::patient::{Cohort, Evaluation, FOLDS, TwinModel, evaluate, fit, unit_of};
 
 #[derive(Args)]
@@ -62,19 +59,6 @@ impl Fit {
         }
         Ok(Found::Well)
     }
-}
-
-/// Writes a file whole or not at all.
-fn write_whole(path: &Path, text: &str) -> miette::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(parent)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|fault| fault.error)?;
-        Ok(())
-    };
-    write().map_err(|why| miette::miette!("{}: cannot be written: {why}", path.display()))
 }
 
 /// A fit for a person at a terminal.

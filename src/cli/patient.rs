@@ -1,11 +1,14 @@
 //! `halsted patient`: what an image series is, and how it becomes a twin.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use super::{Answer, Found, print_json, print_line, progress::Progress};
-use crate::patient::{DeidentifyOptions, ImportOptions, ImportReport, SeriesInfo, deidentify_folder, import, patient_info};
+use crate::patient::{
+    DeidentifyOptions, ImportOptions, ImportReport, Picture, Plane, SeriesInfo, Twin, Window, deidentify_folder, import, middle,
+    patient_info, read_series, report_html,
+};
 
 #[derive(Subcommand)]
 pub enum Patient {
@@ -27,6 +30,12 @@ pub struct Info {
     path: PathBuf,
     #[arg(long)]
     json: bool,
+    /// Also write the middle axial, coronal and sagittal slice of each series here, as PNG
+    #[arg(long, value_name = "DIR")]
+    png: Option<PathBuf>,
+    /// Values shown from black to white in them: middle and width (CT: 40,400; else what lies between the 1st and the 99th per cent)
+    #[arg(long, value_name = "LEVEL,WIDTH", value_parser = window, allow_hyphen_values = true, requires = "png")]
+    window: Option<Window>,
     /// Also the value of one voxel: column, row, slice
     #[arg(long, value_name = "I,J,K", value_parser = voxel)]
     voxel: Option<[usize; 3]>,
@@ -103,6 +112,17 @@ fn range(text: &str) -> Result<(f32, f32), String> {
     }
 }
 
+fn window(text: &str) -> Result<Window, String> {
+    let parts: Vec<f64> = text
+        .split(',')
+        .map(|part| part.trim().parse().map_err(|_| format!("`{part}` is not a number")))
+        .collect::<Result<_, _>>()?;
+    match parts[..] {
+        [level, width] if level.is_finite() && width.is_finite() && width > 0.0 => Ok(Window { level, width }),
+        _ => Err("two numbers, the second above 0: 40,400".to_owned()),
+    }
+}
+
 impl Patient {
     pub fn run(self) -> Answer {
         match self {
@@ -121,6 +141,9 @@ impl Info {
         let info = patient_info(&self.path, self.voxel, &|done, total| progress.at("reading", done, total));
         progress.end();
         let info = info?;
+        if let Some(folder) = &self.png {
+            write_slices(&self.path, folder, self.window)?;
+        }
         if self.json {
             print_json(&info)?;
         } else {
@@ -133,6 +156,22 @@ impl Info {
         }
         Ok(Found::Well)
     }
+}
+
+/// Writes the middle slices of every series that makes a volume.
+fn write_slices(path: &Path, folder: &Path, window: Option<Window>) -> miette::Result<()> {
+    let io = |path: &Path, why: std::io::Error| miette::miette!("{}: cannot be written: {why}", path.display());
+    std::fs::create_dir_all(folder).map_err(|why| io(folder, why))?;
+    for (number, series) in read_series(path, &|_, _| ())?.iter().enumerate() {
+        let Some(volume) = &series.volume else { continue };
+        let window = window.unwrap_or_else(|| Window::usual(&series.info.modality, volume));
+        for plane in Plane::ALL {
+            let file = folder.join(format!("series-{number}-{}.png", plane.name()));
+            Picture::slice(volume, None, plane, middle(volume), window).write(&file).map_err(|why| io(&file, why))?;
+            eprintln!("{}", file.display());
+        }
+    }
+    Ok(())
 }
 
 impl Import {
@@ -157,6 +196,7 @@ impl Import {
         progress.end();
         let (twin, report) = imported?;
         twin.write(&self.out)?;
+        write_report(&twin, &report, &self.out)?;
         if self.json {
             print_json(&report)?
         } else {
@@ -178,6 +218,12 @@ impl Deidentify {
         ))?;
         Ok(Found::Well)
     }
+}
+
+/// Writes the report of an import beside its twin, whole or not at all.
+pub fn write_report(twin: &Twin, report: &ImportReport, folder: &Path) -> miette::Result<()> {
+    let page = report_html(twin, report).map_err(|why| miette::miette!("the report cannot be put together: {why}"))?;
+    super::write_whole(&folder.join("report.html"), &page)
 }
 
 /// A series in one line.
