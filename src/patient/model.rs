@@ -109,6 +109,9 @@ pub struct Parameter {
     pub value: f64,
     pub sd: f64,
     pub source: String,
+    /// Whether a feature or the value lies outside the range that the model knows.
+    #[serde(default)]
+    pub outside: bool,
     #[serde(default)]
     pub doubts: Vec<String>,
 }
@@ -204,7 +207,7 @@ impl TwinModel {
     /// One parameter from the features that are known.
     pub fn predict(&self, predictor: &Predictor, known: &BTreeMap<String, f64>) -> Parameter {
         let (mut value, mut variance) = (predictor.at_centre, predictor.residual_sd * predictor.residual_sd);
-        let (mut doubts, mut unknown) = (Vec::new(), Vec::new());
+        let (mut doubts, mut unknown, mut outside) = (Vec::new(), Vec::new(), false);
         for weight in &predictor.weights {
             let Some(feature) = self.feature(&weight.feature) else { continue };
             match known.get(&weight.feature) {
@@ -213,6 +216,7 @@ impl TwinModel {
                     value += weight.per_unit * from_centre;
                     variance += (weight.sd * from_centre).powi(2);
                     if given < feature.low || given > feature.high {
+                        outside = true;
                         doubts.push(format!(
                             "{} is {}, outside the {} to {} that the model knows",
                             feature.name,
@@ -232,6 +236,7 @@ impl TwinModel {
             doubts.push(format!("not known, so taken at the centre: {}", unknown.join(", ")));
         }
         if value < predictor.low || value > predictor.high {
+            outside = true;
             let physical = value > 0.0 && (unit_of(&predictor.name) != Some("%") || value <= 100.0);
             doubts.push(format!(
                 "{} is outside the {} to {} that the model was made from{}",
@@ -249,6 +254,7 @@ impl TwinModel {
             value: rounded(value),
             sd: rounded(variance.sqrt()),
             source: predictor.source.clone(),
+            outside,
             doubts,
         }
     }
@@ -315,7 +321,7 @@ mod tests {
         let found = model.predict(&model.parameters[0], &known(&[("x.liver.volume_ml", 1700.0), ("d.age_years", 60.0)]));
         assert_eq!(found.value, 5000.0 + 2.0 * 200.0 - 40.0 * 10.0);
         assert!((found.sd - (300f64.powi(2) + 100f64.powi(2)).sqrt()).abs() < 1e-2, "{}", found.sd);
-        assert!(found.doubts.is_empty());
+        assert!(found.doubts.is_empty() && !found.outside);
     }
 
     #[test]
@@ -323,7 +329,7 @@ mod tests {
         let model = small();
         let found = model.predict(&model.parameters[0], &known(&[("x.liver.volume_ml", 699.0)]));
         assert_eq!(found.value, 5000.0 - 2.0 * 801.0);
-        assert_eq!(found.doubts.len(), 2, "{:?}", found.doubts);
+        assert!(found.doubts.len() == 2 && found.outside, "{:?}", found.doubts);
         assert!(found.doubts[0].contains("outside the 900 to 2400") && found.doubts[1].contains("not known"));
         // unknown age: 40 Pa a year times 10 years
         assert!((found.sd - (300f64.powi(2) + (0.5 * 801f64).powi(2) + 400f64.powi(2)).sqrt()).abs() < 1e-2);

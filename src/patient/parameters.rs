@@ -81,6 +81,7 @@ impl Parameters {
                         value: *value,
                         sd: 0.0,
                         source: "the record: measured".to_owned(),
+                        outside: false,
                         doubts: Vec::new(),
                     };
                 }
