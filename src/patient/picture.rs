@@ -126,7 +126,7 @@ impl Picture {
         let voxels: Vec<Option<usize>> = (0..width * height).map(|n| voxel(n % width, n / width)).collect();
         let label = |n: usize| labels.zip(voxels[n]).and_then(|(labels, at)| labels.voxels.get(at)).copied().unwrap_or(0);
         let mut rgb = Vec::with_capacity(3 * width * height);
-        for n in 0..width * height {
+        for (n, at) in voxels.iter().enumerate() {
             let (column, row) = (n % width, n / width);
             let own = label(n);
             let beside = [
@@ -138,7 +138,7 @@ impl Picture {
             if own != 0 && beside.into_iter().any(|beside| beside.is_none_or(|beside| label(beside) != own)) {
                 rgb.extend(colour(own));
             } else {
-                rgb.extend([voxels[n].map_or(0, |at| window.grey(volume.voxels[at].into())); 3]);
+                rgb.extend([at.map_or(0, |at| window.grey(volume.voxels[at].into())); 3]);
             }
         }
         Self { width, height, rgb }
