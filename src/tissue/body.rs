@@ -8,6 +8,8 @@ use super::elements::{Element, Elements, Node};
 use super::grasp::Anchor;
 use super::material::Material;
 use super::pcg::Workspace;
+use super::potential::Tick;
+use super::scheme::Past;
 use super::solver::SolverSettings;
 use super::surface::Surface;
 use super::terms::Terms;
@@ -75,6 +77,8 @@ pub struct SoftBody {
     pub(super) positions: Vec<Vec3>,
     pub(super) velocities: Vec<Vec3>,
     pub(super) accelerations: Vec<Vec3>,
+    /// What the time scheme keeps of the last tick; empty where there was none.
+    pub(super) past: Vec<Past>,
     pub(super) tets: Vec<[u32; 4]>,
     pub(super) tet_material: Vec<u8>,
     /// Bit `k`: the face opposite corner `k` was part of the first surface.
@@ -107,6 +111,11 @@ pub struct SoftBody {
     pub(super) last_dt_secs: f32,
     pub(super) stress: Vec<f32>,
     pub(super) work: Workspace,
+    pub(super) tick: Tick,
+    /// Inverse diagonal blocks of a Newton step.
+    pub(super) inverse: Vec<[f32; 6]>,
+    /// The terms' share of a product.
+    pub(super) extra: Vec<Node>,
     pub(super) cut_count: u64,
     pub(super) crumbs: Vec<super::crumb::Crumb>,
     pub(super) is_crumb: Vec<bool>,
@@ -159,6 +168,7 @@ impl SoftBody {
             positions: rest.clone(),
             velocities: vec![Vec3::ZERO; nodes],
             accelerations: vec![Vec3::ZERO; nodes],
+            past: Vec::new(),
             elements: Elements::new(&[], &[], &[], 0, |_| (0.0, 0.0)),
             mass: Vec::new(),
             blocks: Vec::new(),
@@ -175,6 +185,9 @@ impl SoftBody {
             last_dt_secs: 0.0,
             stress: Vec::new(),
             work: Workspace::default(),
+            tick: Tick::default(),
+            inverse: Vec::new(),
+            extra: Vec::new(),
             cut_count: 0,
             crumbs: Vec::new(),
             is_crumb: vec![false; nodes],
@@ -217,6 +230,8 @@ impl SoftBody {
         self.stress.clear();
         self.stress.resize(self.tets.len(), 0.0);
         self.work.resize(nodes);
+        self.extra.clear();
+        self.extra.resize(nodes, [0.0; 4]);
         self.blocks_are_good = false;
         self.stale = true;
     }
@@ -299,6 +314,7 @@ impl SoftBody {
         }
         self.velocities.fill(Vec3::ZERO);
         self.accelerations.fill(Vec3::ZERO);
+        self.past.clear();
         self.stale = true;
     }
 

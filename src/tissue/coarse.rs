@@ -11,24 +11,35 @@ use std::sync::Arc;
 use glam::Vec3;
 
 use super::elements::{Element, Elements, Node};
-use super::lanes::{dot, widest};
-use super::layout::{Group, Layout};
+use super::lanes::{Lanes, Real, WIDTH, dots, widest};
+use super::layout::{Group, Layout, Transfer};
 use super::material::{Mat3, clamped_weight, cofactor};
 
-/// Multiplications that the factorisation may spend in one tick.
-const WORK_PER_TICK: usize = 1_500_000;
+/// Multiplications that may be spent in one tick on the next factor.
+const WORK_PER_TICK: usize = 2_000_000;
+/// What a pair of lattice nodes of a group counts for in them.
+const WORK_PER_PAIR: usize = 20;
 /// A pivot below this share of its diagonal belongs to a lattice node that too few nodes of the body determine.
 const DEPENDENT: f32 = 1e-4;
-/// Ticks from one finished factorisation to the start of the next.
-const TICKS_BETWEEN: u32 = 6;
+/// Ticks from one finished factor to the start of the next, at least and at most.
+const TICKS_BETWEEN: u32 = 2;
+const TICKS_BETWEEN_AT_MOST: u32 = 45;
 
-/// The lattice's matrix: the lower triangle by rows, each from its first entry to the diagonal, whose reciprocal is stored once factorised.
+/// The lattice's matrix: the lower triangle by rows, each from its first entry to the diagonal, whose reciprocal is stored once factorised. A
+/// lattice node has three rows, which begin at the same column, the first of another lattice node.
 struct Profile {
     layout: Arc<Layout>,
+    /// The first lattice node of every lattice node's rows.
     first: Arc<Vec<u32>>,
     start: Arc<Vec<usize>>,
+    /// Σ m w wᵀ, what the masses of the body's nodes weigh in the lattice, kg.
+    weight: Arc<Vec<f32>>,
     values: Vec<f32>,
-    next_row: usize,
+    /// Mean F, μ V and (λ + μ) V of every group.
+    strains: Vec<(Mat3<f32>, f32, f32)>,
+    /// What is done: groups added, and lattice nodes factorised.
+    next_group: usize,
+    next_node: usize,
 }
 
 /// The shape of a body that a new layout is made for.
@@ -38,8 +49,10 @@ pub struct Shape<'a> {
     pub shapes: &'a [Element],
     pub is_pinned: &'a [bool],
     pub elements: &'a Elements,
-    /// m/h², kg/s².
-    pub inertia: &'a [f32],
+    /// kg.
+    pub mass: &'a [f32],
+    /// Inertia as a stiffness, N/m for a kg.
+    pub per_mass: f32,
     pub free: &'a [bool],
     /// Diagonal blocks of the elements' stiffness, N/m: xx, xy, xz, yy, yz, zz.
     pub blocks: &'a [[f32; 6]],
@@ -56,7 +69,13 @@ pub struct Lattice {
     pending: Option<Profile>,
     /// The body was cut since the layout in use was made.
     is_outdated: bool,
+    /// Ticks since the last factor was finished or the next one begun.
     wait: u32,
+    /// Iterations of a solve: the fewest with the factor in use, and the last.
+    iterations: (u32, u32),
+    /// Each block's share of a restriction.
+    partial: Vec<Vec<Node>>,
+    /// Right-hand side and then solution, three numbers a lattice node.
     rhs: Vec<f32>,
 }
 
@@ -70,6 +89,7 @@ impl Lattice {
         let Some(mut used) = self.used.take() else { return };
         if let Some(layout) = Arc::get_mut(&mut used.layout) {
             layout.extend(rest, parents_of_nodes, parents_of_tets);
+            self.partial.resize_with(layout.transfers.len(), Vec::new);
             self.used = Some(used);
         }
     }
@@ -77,117 +97,148 @@ impl Lattice {
     /// Makes the whole factor now: for the first tick.
     pub fn build(&mut self, shape: &Shape) {
         let mut profile = self.begin(shape);
-        profile.factorise(usize::MAX);
-        self.rhs = vec![0.0; profile.unknowns()];
-        self.used = Some(profile);
+        profile.work(usize::MAX);
         self.pending = None;
+        self.take(profile);
     }
 
-    /// Spends one tick's share on the next factor; the answer is whether a new one was begun.
+    /// One tick's share of work on the next factor, if one is being made: something to do beside an evaluation.
+    pub fn work(&mut self) {
+        if let Some(profile) = &mut self.pending {
+            profile.work(WORK_PER_TICK);
+        }
+    }
+
+    /// Takes a finished factor into use, or begins the next one; the answer is whether one was begun.
     pub fn advance(&mut self, shape: &Shape) -> bool {
-        let Some(mut profile) = self.pending.take() else {
-            self.wait += 1;
-            let begin = self.wait >= TICKS_BETWEEN;
-            if begin {
-                self.wait = 0;
-                self.pending = Some(self.begin(shape));
+        self.wait += 1;
+        match self.pending.take() {
+            Some(profile) if profile.is_finished() => self.take(profile),
+            Some(profile) => self.pending = Some(profile),
+            None => {
+                let (fewest, last) = self.iterations;
+                let is_old = self.is_outdated || last > fewest || self.wait >= TICKS_BETWEEN_AT_MOST;
+                if is_old && self.wait >= TICKS_BETWEEN {
+                    self.pending = Some(self.begin(shape));
+                    return true;
+                }
             }
-            return begin;
-        };
-        profile.factorise(WORK_PER_TICK);
-        if profile.next_row == profile.unknowns() {
-            self.rhs.resize(profile.unknowns(), 0.0);
-            self.used = Some(profile);
-        } else {
-            self.pending = Some(profile);
         }
         false
     }
 
-    /// A matrix that is not factorised yet, on the layout in use or, after a cut, on a new one.
+    /// Hears how many iterations a solve took.
+    pub fn hear(&mut self, iterations: u32) {
+        self.iterations = (self.iterations.0.min(iterations), iterations);
+    }
+
+    fn take(&mut self, profile: Profile) {
+        self.rhs.resize(profile.unknowns(), 0.0);
+        self.partial.resize_with(profile.layout.transfers.len(), Vec::new);
+        self.used = Some(profile);
+        self.wait = 0;
+        self.iterations = (u32::MAX, 0);
+    }
+
+    /// A matrix that is not made yet, on the layout in use or, after a cut, on a new one.
     fn begin(&mut self, shape: &Shape) -> Profile {
         let mut profile = match &self.used {
-            Some(used) if !self.is_outdated => {
-                let (layout, first, start) = (used.layout.clone(), used.first.clone(), used.start.clone());
-                Profile { layout, first, start, values: Vec::new(), next_row: 0 }
+            Some(used) if !self.is_outdated => used.again(),
+            _ => {
+                let layout = Layout::new(shape.rest, shape.tets, shape.shapes, shape.is_pinned, &shape.elements.tets());
+                Profile::new(layout, shape.mass)
             }
-            _ => Profile::new(Layout::new(shape.rest, shape.tets, shape.shapes, shape.is_pinned, &shape.elements.tets())),
         };
         self.is_outdated = false;
-        profile.assemble(shape);
+        profile.prepare(shape);
         profile
     }
 
-    /// z += P A⁻¹ Pᵀ r over the free nodes.
-    pub fn apply(&mut self, residual: &[Node], free: &[bool], z: &mut [Node]) {
-        let Self { used: Some(used), rhs, .. } = self else { return };
-        let weights = &used.layout.weights;
-        widest!((
-            weights: &'a [([u32; 8], [f32; 8])] = weights,
-            profile: &'a Profile = used,
-            rhs: &'a mut [f32] = rhs,
-            residual: &'a [Node] = residual,
-            free: &'a [bool] = free,
-            z: &'a mut [Node] = z,
-        ) -> () {
-            rhs.fill(0.0);
-            for ((node, &is_free), (nodes, weight)) in residual.iter().zip(free).zip(weights) {
-                if is_free {
-                    for b in 0..8 {
-                        let at = 3 * nodes[b] as usize;
-                        let sum = &mut rhs[at..at + 3];
-                        for k in 0..3 {
-                            sum[k] += weight[b] * node[k];
-                        }
-                    }
-                }
-            }
-            profile.solve(rhs);
-            for ((node, &is_free), (nodes, weight)) in z.iter_mut().zip(free).zip(weights) {
-                if is_free {
-                    for b in 0..8 {
-                        let at = 3 * nodes[b] as usize;
-                        let moved = &rhs[at..at + 3];
-                        for k in 0..3 {
-                            node[k] += weight[b] * moved[k];
-                        }
-                    }
-                }
-            }
-        });
+    /// The blocks of P, and room for each block's share of Pᵀ r.
+    pub fn transfers(&mut self) -> (&[Transfer], &mut [Vec<Node>]) {
+        let transfers = self.used.as_ref().map_or(&[][..], |used| &used.layout.transfers);
+        (transfers, &mut self.partial)
+    }
+
+    /// Adds up the shares and solves.
+    pub fn solve(&mut self) {
+        let Some(used) = &self.used else { return };
+        self.rhs.fill(0.0);
+        for (transfer, share) in used.layout.transfers.iter().zip(&self.partial) {
+            transfer.collect(share, &mut self.rhs);
+        }
+        widest!((profile: &'a Profile = used, rhs: &'a mut [f32] = &mut self.rhs) -> () { profile.solve(rhs) });
+    }
+
+    /// The blocks of P, and what [`Lattice::solve`] found.
+    pub fn moves(&self) -> (&[Transfer], &[f32]) {
+        let transfers = self.used.as_ref().map_or(&[][..], |used| &used.layout.transfers);
+        (transfers, &self.rhs)
     }
 }
 
 impl Profile {
-    fn new(layout: Layout) -> Self {
-        let unknowns = 3 * layout.nodes;
-        let mut lowest: Vec<u32> = (0..layout.nodes as u32).collect();
+    fn new(layout: Layout, mass: &[f32]) -> Self {
+        let mut first: Vec<u32> = (0..layout.nodes as u32).collect();
         let of_nodes = layout.weights.iter().filter(|w| w.1 != [0.0; 8]).map(|w| &w.0[..]);
         for nodes in layout.groups.iter().map(|g| &g.nodes[..]).chain(of_nodes) {
             let least = nodes.iter().copied().min().unwrap_or(0);
-            nodes.iter().for_each(|&n| lowest[n as usize] = lowest[n as usize].min(least));
+            nodes.iter().for_each(|&n| first[n as usize] = first[n as usize].min(least));
         }
-        let first: Vec<u32> = (0..unknowns).map(|row| 3 * lowest[row / 3]).collect();
-        let mut start = Vec::with_capacity(unknowns + 1);
+        let mut start = Vec::with_capacity(3 * layout.nodes + 1);
         let mut at = 0;
-        for (row, &first) in first.iter().enumerate() {
+        for row in 0..3 * layout.nodes {
             start.push(at);
-            at += row + 1 - first as usize;
+            at += row + 1 - 3 * first[row / 3] as usize;
         }
         start.push(at);
-        let (first, start) = (Arc::new(first), Arc::new(start));
-        Self { layout: Arc::new(layout), first, start, values: Vec::new(), next_row: 0 }
+        let mut profile = Self {
+            layout: Arc::new(layout),
+            first: Arc::new(first),
+            start: Arc::new(start),
+            weight: Arc::default(),
+            values: vec![0.0; at],
+            strains: Vec::new(),
+            next_group: 0,
+            next_node: 0,
+        };
+        let layout = profile.layout.clone();
+        for (corners, &mass) in layout.weights.iter().zip(mass) {
+            profile.add_node(corners, mass);
+        }
+        profile.weight = Arc::new(std::mem::take(&mut profile.values));
+        profile
+    }
+
+    /// The same lattice, nothing of it made yet.
+    fn again(&self) -> Self {
+        Self {
+            layout: self.layout.clone(),
+            first: self.first.clone(),
+            start: self.start.clone(),
+            weight: self.weight.clone(),
+            values: Vec::new(),
+            strains: Vec::new(),
+            next_group: 0,
+            next_node: 0,
+        }
     }
 
     fn unknowns(&self) -> usize {
         3 * self.layout.nodes
     }
 
-    fn assemble(&mut self, shape: &Shape) {
+    fn is_finished(&self) -> bool {
+        self.next_node == self.layout.nodes
+    }
+
+    /// Takes from the body what the matrix is made of; the making is [`Profile::work`].
+    fn prepare(&mut self, shape: &Shape) {
         let layout = self.layout.clone();
-        let mut sums = vec![([[0.0f32; 3]; 3], 0.0f32, 0.0f32); layout.groups.len()];
+        self.strains = vec![([[0.0f32; 3]; 3], 0.0f32, 0.0f32); layout.groups.len()];
+        let strains = &mut self.strains;
         shape.elements.for_each_gradient(|tet, f, mu, lambda_mu| {
-            let (mean, mu_sum, lambda_mu_sum) = &mut sums[layout.group_of_tet[tet as usize] as usize];
+            let (mean, mu_sum, lambda_mu_sum) = &mut strains[layout.group_of_tet[tet as usize] as usize];
             for i in 0..3 {
                 for j in 0..3 {
                     mean[i][j] += mu * f[i][j];
@@ -196,61 +247,94 @@ impl Profile {
             *mu_sum += mu;
             *lambda_mu_sum += lambda_mu;
         });
-        let unknowns = self.unknowns();
-        self.values = vec![0.0f32; self.start[unknowns]];
-        for (group, (weighted, mu, lambda_mu)) in layout.groups.iter().zip(&sums) {
-            if *mu > 0.0 {
-                let f = weighted.map(|row| row.map(|entry| entry / mu));
-                self.add_group(group, &f, *mu, *lambda_mu);
-            }
+        self.values = self.weight.iter().map(|mass| mass * shape.per_mass).collect();
+        // a driven node resists the lattice's motion by its own stiffness
+        for (node, corners) in layout.weights.iter().enumerate().filter(|(node, _)| !shape.free[*node]) {
+            self.add_node(corners, mean_diagonal(&shape.blocks[node]) - shape.mass[node] * shape.per_mass);
         }
-        for (node, (nodes, weights)) in layout.weights.iter().enumerate() {
-            if weights == &[0.0; 8] {
-                continue;
-            }
-            // a driven node resists the lattice's motion by its own stiffness
-            let stiffness = if shape.free[node] { shape.inertia[node] } else { mean_diagonal(&shape.blocks[node]) };
-            for b in 0..8 {
-                for a in 0..8 {
-                    if nodes[a] <= nodes[b] {
-                        for k in 0..3 {
-                            let (row, column) = (3 * nodes[b] as usize + k, 3 * nodes[a] + k as u32);
-                            let at = self.start[row] + (column - self.first[row]) as usize;
-                            self.values[at] += stiffness * weights[a] * weights[b];
-                        }
+    }
+
+    /// Adds `stiffness` w wᵀ for one node of the body.
+    fn add_node(&mut self, (nodes, weights): &([u32; 8], [f32; 8]), stiffness: f32) {
+        if weights == &[0.0; 8] {
+            return;
+        }
+        for b in 0..8 {
+            for a in 0..8 {
+                if nodes[a] <= nodes[b] {
+                    for k in 0..3 {
+                        let row = 3 * nodes[b] as usize + k;
+                        let at = self.start[row] + 3 * (nodes[a] - self.first[nodes[b] as usize]) as usize + k;
+                        self.values[at] += stiffness * weights[a] * weights[b];
                     }
                 }
             }
         }
     }
 
-    /// One group's stiffness at its averaged deformation: (λ+μ) c_b c_aᵀ + μ (g_b·g_a) I + s ε F(g_b × g_a), with c = cof F g.
+    /// Adds groups and factorises, until done or `work` multiplications are spent.
+    fn work(&mut self, work: usize) {
+        let spent = self.add_groups(work);
+        self.factorise(work.saturating_sub(spent));
+    }
+
+    fn add_groups(&mut self, work: usize) -> usize {
+        let layout = self.layout.clone();
+        let mut spent = 0;
+        while self.next_group < layout.groups.len() && spent < work {
+            let (group, (weighted, mu, lambda_mu)) = (&layout.groups[self.next_group], self.strains[self.next_group]);
+            if mu > 0.0 {
+                let f = weighted.map(|row| row.map(|entry| entry / mu));
+                widest!((
+                    profile: &'a mut Profile = self,
+                    group: &'a Group = group,
+                    f: Mat3<f32> = f,
+                    mu: f32 = mu,
+                    lambda_mu: f32 = lambda_mu,
+                ) -> () { profile.add_group(group, &f, mu, lambda_mu) });
+                spent += group.nodes.len() * group.nodes.len() * WORK_PER_PAIR;
+            }
+            self.next_group += 1;
+        }
+        spent
+    }
+
+    /// One group's stiffness at its averaged deformation: (λ+μ) c_b c_aᵀ + μ (g_b·g_a) I + s ε F(g_b × g_a), with c = cof F g; eight a at a time.
+    #[inline(always)]
     fn add_group(&mut self, group: &Group, f: &Mat3<f32>, mu: f32, lambda_mu: f32) {
         let c = cofactor(f);
         let dilation = f[0][0] * c[0][0] + f[0][1] * c[0][1] + f[0][2] * c[0][2] - 1.0;
-        let s = clamped_weight(f, mu, lambda_mu * dilation - mu);
-        let g = &group.gradients;
-        let times = |m: &Mat3<f32>, v: [f32; 3]| [0, 1, 2].map(|i| m[i][0] * v[0] + m[i][1] * v[1] + m[i][2] * v[2]);
-        let across: Vec<[f32; 3]> = g.iter().map(|g| times(&c, *g)).collect();
-        for b in 0..g.len() {
-            for a in 0..g.len() {
-                if group.nodes[a] > group.nodes[b] {
-                    continue;
+        let s = Lanes::of(clamped_weight(f, mu, lambda_mu * dilation - mu));
+        let (mu, lambda_mu) = (Lanes::of(mu), Lanes::of(lambda_mu));
+        let (f, c) = (f.map(|row| row.map(Lanes::of)), c.map(|row| row.map(Lanes::of)));
+        let times = |m: &Mat3<Lanes>, v: [Lanes; 3]| [0, 1, 2].map(|i| m[i][0] * v[0] + m[i][1] * v[1] + m[i][2] * v[2]);
+        for (gradients, nodes) in group.gradients.chunks(WIDTH).zip(group.nodes.chunks(WIDTH)) {
+            let mut g = [Lanes::ZERO; 3];
+            for (lane, gradient) in gradients.iter().enumerate() {
+                for axis in 0..3 {
+                    g[axis].0[lane] = gradient[axis];
                 }
-                let shear = mu * (g[a][0] * g[b][0] + g[a][1] * g[b][1] + g[a][2] * g[b][2]);
-                let turned = [
-                    g[b][1] * g[a][2] - g[b][2] * g[a][1],
-                    g[b][2] * g[a][0] - g[b][0] * g[a][2],
-                    g[b][0] * g[a][1] - g[b][1] * g[a][0],
-                ];
-                let e = times(f, turned).map(|component| s * component);
+            }
+            let across = times(&c, g);
+            for (b, &to) in group.nodes.iter().enumerate() {
+                let own = group.gradients[b].map(Lanes::of);
+                let own_across = times(&c, own).map(|component| lambda_mu * component);
+                let shear = mu * (g[0] * own[0] + g[1] * own[1] + g[2] * own[2]);
+                let turned =
+                    [own[1] * g[2] - own[2] * g[1], own[2] * g[0] - own[0] * g[2], own[0] * g[1] - own[1] * g[0]];
+                let e = times(&f, turned).map(|component| s * component);
                 let skew = [[shear, e[2], -e[1]], [-e[2], shear, e[0]], [e[1], -e[0], shear]];
-                for i in 0..3 {
-                    for k in 0..3 {
-                        let (row, column) = (3 * group.nodes[b] as usize + i, 3 * group.nodes[a] as usize + k);
-                        if column <= row {
-                            let at = self.start[row] + column - self.first[row] as usize;
-                            self.values[at] += lambda_mu * across[b][i] * across[a][k] + skew[i][k];
+                let block = [0, 1, 2].map(|i| [0, 1, 2].map(|k| own_across[i] * across[k] + skew[i][k]));
+                for (i, block) in block.iter().enumerate() {
+                    let row = 3 * to as usize + i;
+                    let values = &mut self.values[self.start[row]..self.start[row + 1]];
+                    let first = self.first[to as usize];
+                    for (lane, &from) in nodes.iter().enumerate().filter(|(_, from)| **from <= to) {
+                        let at = 3 * (from - first) as usize;
+                        // of its own columns a row has those up to the diagonal
+                        let columns = if from == to { i + 1 } else { 3 };
+                        for (sum, entries) in values[at..at + columns].iter_mut().zip(block) {
+                            *sum += entries.0[lane];
                         }
                     }
                 }
@@ -261,28 +345,48 @@ impl Profile {
     /// Cholesky by rows inside the profile, until done or `work` multiplications are spent; an unknown that the others determine stays at rest.
     fn factorise(&mut self, work: usize) {
         widest!((profile: &'a mut Profile = self, work: usize = work) -> () {
-            let (first, start, rows) = (profile.first.clone(), profile.start.clone(), profile.unknowns());
+            let (first, start) = (profile.first.clone(), profile.start.clone());
             let mut spent = 0;
-            while profile.next_row < rows && spent < work {
-                let row = profile.next_row;
-                let from = first[row] as usize;
-                let (above, own) = profile.values.split_at_mut(start[row]);
-                let diagonal = own[row - from];
-                for column in from..=row {
-                    let begin = from.max(first[column] as usize);
-                    let mine = &own[begin - from..column - from];
-                    if column == row {
-                        let pivot = own[row - from] - dot(mine, mine);
-                        // what others determine does not move by itself
-                        own[row - from] = if pivot > DEPENDENT * diagonal { 1.0 / pivot.sqrt() } else { 0.0 };
-                    } else {
-                        let offset = start[column] - first[column] as usize;
-                        let other = &above[offset + begin..offset + column];
-                        own[column - from] = (own[column - from] - dot(mine, other)) * above[offset + column];
+            while profile.next_node < first.len() && spent < work {
+                let node = profile.next_node;
+                let from = 3 * first[node] as usize;
+                let (above, own) = profile.values.split_at_mut(start[3 * node]);
+                let common = 3 * node - from;
+                let (row_0, rest) = own.split_at_mut(common + 1);
+                let (row_1, row_2) = rest.split_at_mut(common + 2);
+                for other in first[node] as usize..node {
+                    let begin = from.max(3 * first[other] as usize);
+                    let (mine, theirs) = (begin - from..3 * other - from, 3 * first[other] as usize);
+                    let row = |k: usize| &above[start[3 * other + k]..start[3 * other + k + 1]];
+                    let others = [row(0), row(1), row(2)];
+                    let products = dots(
+                        [&row_0[mine.clone()], &row_1[mine.clone()], &row_2[mine.clone()]],
+                        others.map(|row| &row[begin - theirs..3 * other - theirs]),
+                    );
+                    let (at, within) = (3 * other - from, 3 * other - theirs);
+                    for (row, products) in [&mut *row_0, &mut *row_1, &mut row_2[..]].into_iter().zip(products) {
+                        let x = (row[at] - products[0]) * others[0][within];
+                        let y = (row[at + 1] - products[1] - x * others[1][within]) * others[1][within + 1];
+                        let z = row[at + 2] - products[2] - x * others[2][within] - y * others[2][within + 1];
+                        row[at] = x;
+                        row[at + 1] = y;
+                        row[at + 2] = z * others[2][within + 2];
                     }
-                    spent += column - begin + 8;
+                    spent += 9 * (3 * other - begin + 8);
                 }
-                profile.next_row += 1;
+                let rows = [&row_0[..common], &row_1[..common], &row_2[..common]];
+                let p = dots(rows, rows);
+                // what others determine does not move by itself
+                let pivot = |left: f32, whole: f32| if left > DEPENDENT * whole { 1.0 / left.sqrt() } else { 0.0 };
+                row_0[common] = pivot(row_0[common] - p[0][0], row_0[common]);
+                row_1[common] = (row_1[common] - p[1][0]) * row_0[common];
+                let left = row_1[common + 1] - p[1][1] - row_1[common] * row_1[common];
+                row_1[common + 1] = pivot(left, row_1[common + 1]);
+                row_2[common] = (row_2[common] - p[2][0]) * row_0[common];
+                row_2[common + 1] = (row_2[common + 1] - p[2][1] - row_2[common] * row_1[common]) * row_1[common + 1];
+                let left = row_2[common + 2] - p[2][2] - row_2[common] * row_2[common] - row_2[common + 1] * row_2[common + 1];
+                row_2[common + 2] = pivot(left, row_2[common + 2]);
+                profile.next_node += 1;
             }
         });
     }
@@ -290,26 +394,48 @@ impl Profile {
     /// `rhs` becomes A⁻¹ `rhs`.
     #[inline(always)]
     fn solve(&self, rhs: &mut [f32]) {
-        let (first, start, rows) = (&self.first, &self.start, self.unknowns());
-        for row in 0..rows {
-            let (from, at) = (first[row] as usize, start[row]);
-            let sum = dot(&self.values[at..at + row - from], &rhs[from..row]);
-            rhs[row] = (rhs[row] - sum) * self.values[at + row - from];
+        for node in 0..self.layout.nodes {
+            let (from, at) = (3 * self.first[node] as usize, 3 * node);
+            let common = at - from;
+            let rows = self.rows(node, common);
+            let [[s0], [s1], [s2]] = dots(rows.map(|row| &row[..common]), [&rhs[from..at]]);
+            let x = (rhs[at] - s0) * rows[0][common];
+            let y = (rhs[at + 1] - s1 - rows[1][common] * x) * rows[1][common + 1];
+            let z = (rhs[at + 2] - s2 - rows[2][common] * x - rows[2][common + 1] * y) * rows[2][common + 2];
+            rhs[at] = x;
+            rhs[at + 1] = y;
+            rhs[at + 2] = z;
         }
-        for row in (0..rows).rev() {
-            let (from, at) = (first[row] as usize, start[row]);
-            let value = rhs[row] * self.values[at + row - from];
-            rhs[row] = value;
-            for (sum, entry) in rhs[from..row].iter_mut().zip(&self.values[at..at + row - from]) {
-                *sum -= entry * value;
+        for node in (0..self.layout.nodes).rev() {
+            let (from, at) = (3 * self.first[node] as usize, 3 * node);
+            let common = at - from;
+            let rows = self.rows(node, common);
+            let z = rhs[at + 2] * rows[2][common + 2];
+            let y = (rhs[at + 1] - rows[2][common + 1] * z) * rows[1][common + 1];
+            let x = (rhs[at] - rows[2][common] * z - rows[1][common] * y) * rows[0][common];
+            rhs[at] = x;
+            rhs[at + 1] = y;
+            rhs[at + 2] = z;
+            let columns = rows[0][..common].iter().zip(&rows[1][..common]).zip(&rows[2][..common]);
+            for (sum, ((a, b), c)) in rhs[from..at].iter_mut().zip(columns) {
+                *sum -= a * x + b * y + c * z;
             }
         }
+    }
+
+    /// The three rows of a lattice node, `common` entries before its own columns.
+    #[inline(always)]
+    fn rows(&self, node: usize, common: usize) -> [&[f32]; 3] {
+        let at = self.start[3 * node];
+        let rows = &self.values[at..at + 3 * common + 6];
+        [&rows[..common + 1], &rows[common + 1..2 * common + 3], &rows[2 * common + 3..]]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tissue::crew::Crew;
     use crate::{clock::Chance, geom::TetMesh};
 
     /// The energy of a motion of the lattice, by its own matrix and by the elements.
@@ -320,31 +446,36 @@ mod tests {
         let pinned: Vec<bool> = rest.iter().map(|&x| is_pinned(x)).collect();
         let order: Vec<u32> = (0..tets.len() as u32).collect();
         let mut elements = Elements::new(&tets, &shapes, &order, rest.len(), |_| (1000.0, 10_000.0));
-        elements.evaluate(&vec![[0.0; 4]; rest.len()], &mut vec![[0.0; 4]; rest.len()]);
         let free: Vec<bool> = pinned.iter().map(|held| !held).collect();
         let mut blocks = vec![[0.0; 6]; rest.len()];
-        elements.diagonal(&mut blocks);
-        let inertia = vec![0.0; rest.len()];
+        Crew::call(true, |crew| {
+            elements.evaluate(crew, || (), |_| [0.0; 4]);
+            elements.diagonal(crew, &mut blocks);
+        });
+        let mass = vec![0.0; rest.len()];
         let shape = Shape {
             rest: &rest,
             tets: &tets,
             shapes: &shapes,
             is_pinned: &pinned,
             elements: &elements,
-            inertia: &inertia,
+            mass: &mass,
+            per_mass: 1.0,
             free: &free,
             blocks: &blocks,
         };
-        let mut profile = Profile::new(Layout::new(&rest, &tets, &shapes, &pinned, &order));
-        profile.assemble(&shape);
+        let mut profile = Profile::new(Layout::new(&rest, &tets, &shapes, &pinned, &order), &mass);
+        profile.prepare(&shape);
+        profile.add_groups(usize::MAX);
         let mut chance = Chance::new(3, "lattice");
         (0..5)
             .map(|_| {
                 let c: Vec<f32> = (0..profile.unknowns()).map(|_| chance.normal()).collect();
                 let mut own = 0.0f64;
                 for row in 0..profile.unknowns() {
-                    for column in profile.first[row] as usize..=row {
-                        let value = profile.values[profile.start[row] + column - profile.first[row] as usize];
+                    let first = 3 * profile.first[row / 3] as usize;
+                    for column in first..=row {
+                        let value = profile.values[profile.start[row] + column - first];
                         let twice = if column == row { 1.0 } else { 2.0 };
                         own += twice * f64::from(value) * f64::from(c[row]) * f64::from(c[column]);
                     }
@@ -362,10 +493,10 @@ mod tests {
                         if is_free { sum } else { [0.0; 4] }
                     })
                     .collect();
-                let mut force = vec![[0.0; 4]; rest.len()];
-                elements.product(&moved, &mut force);
+                Crew::call(true, |crew| elements.product(crew, || (), &moved));
+                let force = (0..rest.len()).map(|node| elements.force(node));
                 let true_one: f64 =
-                    moved.iter().zip(&force).map(|(u, f)| (0..3).map(|k| f64::from(u[k] * f[k])).sum::<f64>()).sum();
+                    moved.iter().zip(force).map(|(u, f)| (0..3).map(|k| f64::from(u[k] * f[k])).sum::<f64>()).sum();
                 (own, true_one)
             })
             .collect()

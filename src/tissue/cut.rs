@@ -15,6 +15,7 @@ use glam::Vec3;
 
 use super::body::{SoftBody, find_pieces};
 use super::elements::Element;
+use super::scheme::Past;
 use super::surface::Surface;
 use crate::geom::TetMesh;
 
@@ -182,6 +183,12 @@ impl SoftBody {
             }
         }
         self.lattice.extend(&self.rest, parents_of_nodes, parents_of_tets);
+        if !self.past.is_empty() {
+            for &[a, b] in parents_of_nodes {
+                let past = Past::between(self.past[a as usize], self.past[b as usize]);
+                self.past.push(past);
+            }
+        }
         let first_new = (self.tets.len() - parents_of_tets.len()) as u32;
         let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for (index, &parent) in parents_of_tets.iter().enumerate() {

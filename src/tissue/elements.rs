@@ -1,14 +1,14 @@
 //! The elastic part of the potential over all tetrahedra: energy, gradient, stiffness product and its diagonal.
 //!
 //! Elements are split once into chunks, whatever the number of threads. A chunk numbers its own nodes, works in its own buffers, eight
-//! elements at a time, and the chunks' contributions are added in chunk order: so the outcome has the same bits on any number of threads.
+//! elements at a time, and every node adds up what the chunks hold for it in chunk order: so the outcome has the same bits on any number of threads.
 //! Unknowns are displacements from the rest shape, whose differences keep the digits that positions would lose.
 
 #![expect(clippy::needless_range_loop, reason = "an index here names a lane, a corner or an axis of several arrays at once")]
 
 use glam::{DMat3, Vec3};
-use rayon::prelude::*;
 
+use super::crew::{Crew, parts};
 use super::lanes::{Lanes, WIDTH, widest};
 use super::material::{Deformation, Mat3, clamped_weight, cofactor, stress_change, von_mises};
 
@@ -20,7 +20,7 @@ const CHUNK: usize = 1024;
 /// Nodes a chunk holds at most, with one to spare for the padding lanes; a power of two, so that a masked index needs no check.
 const LOCAL: usize = 1024;
 /// Below so many chunks a second thread costs more than it saves.
-const PARALLEL_FROM: usize = 6;
+const PARALLEL_FROM: usize = 3;
 
 /// The rest shape of one linear tetrahedron.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,6 +78,9 @@ struct Chunk {
 #[derive(Clone)]
 pub struct Elements {
     chunks: Vec<Chunk>,
+    /// Where the chunks hold a node, in chunk order: `slots` from one entry of `starts` to the next, chunk number × [`LOCAL`] + local number.
+    starts: Vec<u32>,
+    slots: Vec<u32>,
 }
 
 impl Elements {
@@ -138,31 +141,61 @@ impl Elements {
             });
             at = from;
         }
-        Self { chunks }
+        let mut starts = vec![0u32; nodes + 1];
+        chunks.iter().flat_map(|chunk: &Chunk| &chunk.nodes).for_each(|&node| starts[node as usize + 1] += 1);
+        for node in 0..nodes {
+            starts[node + 1] += starts[node];
+        }
+        let (mut next, mut slots) = (starts.clone(), vec![0u32; starts[nodes] as usize]);
+        for (number, chunk) in chunks.iter().enumerate() {
+            for (local, &node) in chunk.nodes.iter().enumerate() {
+                let slot = &mut next[node as usize];
+                slots[*slot as usize] = (number * LOCAL + local) as u32;
+                *slot += 1;
+            }
+        }
+        Self { chunks, starts, slots }
     }
 
-    /// Elastic energy of the displacements `u`, J; adds its gradient to `gradient`, N, and keeps F for the products that follow.
-    pub fn evaluate(&mut self, u: &[Node], gradient: &mut [Node]) -> f64 {
-        self.for_each(|chunk| {
-            chunk.fetch(u);
+    /// Elastic energy of the displacements that `u` tells of each node, J; leaves its gradient to [`Elements::force`], N, and keeps F for the
+    /// products that follow. `task` is something else to do meanwhile.
+    pub fn evaluate(&mut self, crew: &mut Crew, task: impl FnOnce() + Send, u: impl Fn(usize) -> Node + Sync) -> f64 {
+        crew.each_beside(task, parts(&mut self.chunks, 1), |_, chunk| {
+            let chunk = &mut chunk[0];
+            chunk.fetch(&u);
             widest!((chunk: &'a mut Chunk = chunk) -> () { chunk.evaluate() });
         });
-        self.collect(gradient);
         self.chunks.iter().map(|chunk| chunk.energy).sum()
     }
 
-    /// Adds the stiffness at the last evaluated state times `p` to `out`.
-    pub fn product(&mut self, p: &[Node], out: &mut [Node]) {
-        self.for_each(|chunk| {
-            chunk.fetch(p);
+    /// The stiffness at the last evaluated state times `p`, left to [`Elements::force`]. `task` is something else to do meanwhile.
+    pub fn product(&mut self, crew: &mut Crew, task: impl FnOnce() + Send, p: &[Node]) {
+        crew.each_beside(task, parts(&mut self.chunks, 1), |_, chunk| {
+            let chunk = &mut chunk[0];
+            chunk.fetch(|node| p[node]);
             widest!((chunk: &'a mut Chunk = chunk) -> () { chunk.product() });
         });
-        self.collect(out);
+    }
+
+    /// What the last evaluation or product left for a node.
+    #[inline(always)]
+    pub fn force(&self, node: usize) -> Node {
+        let mut sum = [0.0; 4];
+        for &slot in &self.slots[self.starts[node] as usize..self.starts[node + 1] as usize] {
+            let local = &self.chunks[slot as usize / LOCAL].output[slot as usize % LOCAL];
+            for k in 0..4 {
+                sum[k] += local[k];
+            }
+        }
+        sum
     }
 
     /// Adds the 3 × 3 diagonal blocks of the stiffness at the last evaluated state; their cofactor term vanishes, so they are positive.
-    pub fn diagonal(&mut self, out: &mut [[f32; 6]]) {
-        self.for_each(|chunk| widest!((chunk: &'a mut Chunk = chunk) -> () { chunk.diagonal() }));
+    pub fn diagonal(&mut self, crew: &mut Crew, out: &mut [[f32; 6]]) {
+        crew.each(parts(&mut self.chunks, 1), |_, chunk| {
+            let chunk = &mut chunk[0];
+            widest!((chunk: &'a mut Chunk = chunk) -> () { chunk.diagonal() });
+        });
         for chunk in &self.chunks {
             for (&node, block) in chunk.nodes.iter().zip(chunk.diagonal.iter()) {
                 for k in 0..6 {
@@ -173,8 +206,9 @@ impl Elements {
     }
 
     /// Bounds the cofactor term of every element, which makes its stiffness positive where it was not.
-    pub fn clamp(&mut self) {
-        self.for_each(|chunk| {
+    pub fn clamp(&mut self, crew: &mut Crew) {
+        crew.each(parts(&mut self.chunks, 1), |_, chunk| {
+            let chunk = &mut chunk[0];
             for (batch, state) in chunk.batches.iter().zip(&mut chunk.evaluated) {
                 state.s = clamped_weight(&state.f, batch.mu, state.s);
             }
@@ -205,35 +239,16 @@ impl Elements {
         }
     }
 
-    /// Whether the work is shared between threads.
-    pub fn are_shared(&self) -> bool {
-        self.chunks.len() >= PARALLEL_FROM && rayon::current_num_threads() > 1
-    }
-
-    fn for_each(&mut self, f: impl Fn(&mut Chunk) + Sync + Send) {
-        if self.are_shared() {
-            self.chunks.par_iter_mut().with_max_len(1).for_each(f);
-        } else {
-            self.chunks.iter_mut().for_each(f);
-        }
-    }
-
-    fn collect(&self, out: &mut [Node]) {
-        for chunk in &self.chunks {
-            for (&node, local) in chunk.nodes.iter().zip(chunk.output.iter()) {
-                let sum = &mut out[node as usize];
-                for k in 0..4 {
-                    sum[k] += local[k];
-                }
-            }
-        }
+    /// Whether it pays to share the work between threads.
+    pub fn are_many(&self) -> bool {
+        self.chunks.len() >= PARALLEL_FROM
     }
 }
 
 impl Chunk {
-    fn fetch(&mut self, from: &[Node]) {
+    fn fetch(&mut self, from: impl Fn(usize) -> Node) {
         for (local, &node) in self.input.iter_mut().zip(&self.nodes) {
-            *local = from[node as usize];
+            *local = from(node as usize);
         }
     }
 
@@ -372,18 +387,19 @@ mod tests {
         let (rest, tets, elements) = one();
         let (mu, lambda) = (384.615_4f32, 576.923_1f32);
         let mut body = Elements::new(&tets, &elements, &[0], 4, |_| (mu, lambda + mu));
-        let mut gradient = vec![[0.0; 4]; 4];
-        body.evaluate(&vec![[0.0; 4]; rest.len()], &mut gradient);
-        assert_eq!(gradient, vec![[0.0; 4]; 4], "rest is free of force");
+        assert_eq!(rest.len(), 4);
+        Crew::call(true, |crew| body.evaluate(crew, || (), |_| [0.0; 4]));
+        let forces = |body: &Elements| [0, 1, 2, 3].map(|node| body.force(node));
+        assert_eq!(forces(&body), [[0.0; 4]; 4], "rest is free of force");
         let mut unit = vec![[0.0; 4]; 4];
         unit[1][0] = 1.0;
-        let mut out = vec![[0.0; 4]; 4];
-        body.product(&unit, &mut out);
+        Crew::call(true, |crew| body.product(crew, || (), &unit));
+        let out = forces(&body);
         // rounding of f32: 1e-6 of the largest entry
         assert!((out[1][0] - 224.359).abs() < 1e-3, "{:?}", out);
         assert!((out[2][1] - 96.1538).abs() < 1e-3);
         let mut diagonal = vec![[0.0; 6]; 4];
-        body.diagonal(&mut diagonal);
+        Crew::call(true, |crew| body.diagonal(crew, &mut diagonal));
         assert!((diagonal[1][0] - 224.359).abs() < 1e-3 && (diagonal[1][3] - 64.1026).abs() < 1e-3);
     }
 
@@ -393,8 +409,8 @@ mod tests {
         let mut body = Elements::new(&tets, &elements, &[0], 4, |_| (400.0, 900.0));
         let turn = glam::Quat::from_rotation_z(1.1) * glam::Quat::from_rotation_x(0.4);
         let u: Vec<Node> = rest.iter().map(|&x| (turn * x + Vec3::new(3.0, -2.0, 1.0) - x).extend(0.0).to_array()).collect();
-        let mut gradient = vec![[0.0; 4]; 4];
-        body.evaluate(&u, &mut gradient);
+        Crew::call(true, |crew| body.evaluate(crew, || (), |node| u[node]));
+        let gradient = [0, 1, 2, 3].map(|node| body.force(node));
         // moduli of 1e3 Pa times the rounding of a displacement of 3 m (2e-7)
         assert!(gradient.iter().flatten().all(|g| g.abs() < 1e-3), "{gradient:?}");
     }

@@ -139,16 +139,36 @@ macro_rules! widest {
 }
 pub(super) use widest;
 
-/// Dot product of two slices in eight running sums, added in a fixed order.
+/// Dot products of rows of one length, `out[i][j]` = `a[i]`·`b[j]`, each in eight running sums that are added in a fixed order.
 #[inline(always)]
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; WIDTH];
-    let (a_lanes, b_lanes) = (a.chunks_exact(WIDTH), b.chunks_exact(WIDTH));
-    let rest: f32 = a_lanes.remainder().iter().zip(b_lanes.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in a_lanes.zip(b_lanes) {
-        for lane in 0..WIDTH {
-            sums[lane] += x[lane] * y[lane];
+pub fn dots<const ROWS: usize, const COLUMNS: usize>(a: [&[f32]; ROWS], b: [&[f32]; COLUMNS]) -> [[f32; COLUMNS]; ROWS] {
+    let len = a[0].len();
+    let (a, b) = (a.map(|row| &row[..len]), b.map(|row| &row[..len]));
+    let mut sums = [[Lanes::ZERO; COLUMNS]; ROWS];
+    let whole = len / WIDTH * WIDTH;
+    let mut at = 0;
+    while at < whole {
+        for i in 0..ROWS {
+            let mut mine = [0.0; WIDTH];
+            mine.copy_from_slice(&a[i][at..at + WIDTH]);
+            for j in 0..COLUMNS {
+                let mut other = [0.0; WIDTH];
+                other.copy_from_slice(&b[j][at..at + WIDTH]);
+                sums[i][j] = sums[i][j] + Lanes(mine) * Lanes(other);
+            }
+        }
+        at += WIDTH;
+    }
+    let mut out = [[0.0; COLUMNS]; ROWS];
+    for i in 0..ROWS {
+        for j in 0..COLUMNS {
+            let s = sums[i][j].0;
+            let mut sum = ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+            for k in whole..len {
+                sum += a[i][k] * b[j][k];
+            }
+            out[i][j] = sum;
         }
     }
-    ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])) + rest
+    out
 }

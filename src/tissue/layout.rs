@@ -7,7 +7,8 @@
 
 use glam::Vec3;
 
-use super::elements::Element;
+use super::elements::{Element, Node};
+use super::pcg::NODES_PER_BLOCK;
 
 /// Fine cells (five tetrahedra each) along the edge of a lattice cell.
 const FINE_CELLS: f32 = 3.0;
@@ -55,6 +56,100 @@ pub struct Layout {
     pub groups: Vec<Group>,
     /// The group of every tetrahedron that can deform.
     pub group_of_tet: Vec<u32>,
+    /// The weights again, for each block of nodes.
+    pub transfers: Vec<Transfer>,
+}
+
+/// How one block of the body's nodes moves with the lattice nodes that it meets. Nodes of one fragment move with the same eight, so they are
+/// taken together.
+#[derive(Default)]
+pub struct Transfer {
+    /// The lattice nodes that the block meets, ascending.
+    own: Vec<u32>,
+    /// Eight of `own`, and how many of `nodes` move with them.
+    runs: Vec<([u16; 8], u16)>,
+    /// The block's nodes that move at all, run by run, and their weights.
+    nodes: Vec<u16>,
+    weights: Vec<[f32; 8]>,
+}
+
+impl Transfer {
+    fn new(weights: &[([u32; 8], [f32; 8])]) -> Self {
+        let mut nodes: Vec<u16> = (0..weights.len() as u16).filter(|&node| weights[usize::from(node)].1 != [0.0; 8]).collect();
+        nodes.sort_by_key(|&node| weights[usize::from(node)].0);
+        let mut own: Vec<u32> = nodes.iter().flat_map(|&node| weights[usize::from(node)].0).collect();
+        own.sort_unstable();
+        own.dedup();
+        let same = |a: &u16, b: &u16| weights[usize::from(*a)].0 == weights[usize::from(*b)].0;
+        let place = |node: u32| own.binary_search(&node).unwrap_or(0) as u16;
+        let runs = nodes.chunk_by(same).map(|run| (weights[usize::from(run[0])].0.map(place), run.len() as u16)).collect();
+        Self { runs, weights: nodes.iter().map(|&node| weights[usize::from(node)].1).collect(), own, nodes }
+    }
+
+    /// `coarse` = the block's share of Pᵀ r, in its own numbering.
+    #[inline(always)]
+    pub fn restrict(&self, r: &[Node], coarse: &mut Vec<Node>) {
+        coarse.clear();
+        coarse.resize(self.own.len(), [0.0; 4]);
+        let mut from = 0;
+        for (corners, length) in &self.runs {
+            let to = from + usize::from(*length);
+            let mut sums = [[0.0f32; 4]; 8];
+            for (&node, weights) in self.nodes[from..to].iter().zip(&self.weights[from..to]) {
+                let r = r[usize::from(node)];
+                for b in 0..8 {
+                    for k in 0..4 {
+                        sums[b][k] += weights[b] * r[k];
+                    }
+                }
+            }
+            for (&corner, share) in corners.iter().zip(sums) {
+                let sum = &mut coarse[usize::from(corner)];
+                for k in 0..4 {
+                    sum[k] += share[k];
+                }
+            }
+            from = to;
+        }
+    }
+
+    /// Adds a block's share to the whole, three numbers a lattice node.
+    pub fn collect(&self, coarse: &[Node], whole: &mut [f32]) {
+        for (&node, sum) in self.own.iter().zip(coarse) {
+            let at = 3 * node as usize;
+            whole[at] += sum[0];
+            whole[at + 1] += sum[1];
+            whole[at + 2] += sum[2];
+        }
+    }
+
+    /// `z` += P `moves` where `free`.
+    #[inline(always)]
+    pub fn prolong(&self, moves: &[f32], free: &[bool], z: &mut [Node]) {
+        let mut from = 0;
+        for (corners, length) in &self.runs {
+            let to = from + usize::from(*length);
+            let moved = corners.map(|corner| {
+                let at = 3 * self.own[usize::from(corner)] as usize;
+                [moves[at], moves[at + 1], moves[at + 2], 0.0]
+            });
+            for (&node, weights) in self.nodes[from..to].iter().zip(&self.weights[from..to]) {
+                let node = usize::from(node);
+                let mut sum = [0.0f32; 4];
+                for b in 0..8 {
+                    for k in 0..4 {
+                        sum[k] += weights[b] * moved[b][k];
+                    }
+                }
+                if free[node] {
+                    for k in 0..4 {
+                        z[node][k] += sum[k];
+                    }
+                }
+            }
+            from = to;
+        }
+    }
 }
 
 /// A node of the body that no element moves has no fragment.
@@ -136,8 +231,9 @@ impl Layout {
         let size = if members.is_empty() { Vec3::ZERO } else { high - low };
         let mut cell = (FINE_CELLS * fine).max(1e-9);
         loop {
-            let layout = Self::on(&Grid::new(low, size, cell), rest, tets, shapes, members, &moves);
+            let mut layout = Self::on(&Grid::new(low, size, cell), rest, tets, shapes, members, &moves);
             if layout.nodes <= MOST_NODES || cell > size.max_element() {
+                layout.transfers = layout.weights.chunks(NODES_PER_BLOCK).map(Transfer::new).collect();
                 return layout;
             }
             cell *= 1.15;
@@ -221,7 +317,7 @@ impl Layout {
                 gradients: (0..8).map(|b| std::array::from_fn(|axis| slope(at, b, axis) / grid.steps[axis])).collect(),
             });
         }
-        Self { nodes, weights, groups, group_of_tet }
+        Self { nodes, weights, groups, group_of_tet, transfers: Vec::new() }
     }
 
     /// The eight lattice nodes of every fragment, and how many there are: piece by piece, along the longest axis.
@@ -292,6 +388,9 @@ impl Layout {
         for &parent in parents_of_tets {
             self.group_of_tet.push(self.group_of_tet[parent as usize]);
         }
+        let changed = (self.weights.len() - parents_of_nodes.len()) / NODES_PER_BLOCK;
+        self.transfers.truncate(changed);
+        self.transfers.extend(self.weights[changed * NODES_PER_BLOCK..].chunks(NODES_PER_BLOCK).map(Transfer::new));
     }
 }
 

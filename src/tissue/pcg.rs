@@ -1,16 +1,20 @@
 //! Preconditioned conjugate gradients over padded node vectors.
 //!
+//! The operator and its preconditioner do the vector updates beside their own work, because a vector is cheapest to change where it is read.
 //! Sums run in double precision over fixed blocks of nodes, so that an outcome does not depend on threads or processor.
 
 use super::elements::Node;
 use super::lanes::widest;
 
+/// Nodes a thread takes at a time.
+pub const NODES_PER_BLOCK: usize = 512;
+
 /// A symmetric operator and its preconditioner; both leave held nodes at zero.
 pub trait System {
-    /// `out` = A p.
-    fn product(&mut self, p: &[Node], out: &mut [Node]);
-    /// `z` = M⁻¹ r.
-    fn precondition(&mut self, r: &[Node], z: &mut [Node]);
+    /// `p` = `z` + β `p` and `ap` = A `p`; the answer is p·Ap.
+    fn turn(&mut self, beta: f32, work: &mut Workspace) -> f64;
+    /// `solution` += α `p`, `residual` −= α `ap`, `z` = M⁻¹ `residual`; the answer is residual·z.
+    fn advance(&mut self, alpha: f32, work: &mut Workspace) -> f64;
 }
 
 /// Vectors that a solve needs, kept between solves.
@@ -18,9 +22,13 @@ pub trait System {
 pub struct Workspace {
     pub residual: Vec<Node>,
     pub z: Vec<Node>,
-    p: Vec<Node>,
-    ap: Vec<Node>,
+    pub p: Vec<Node>,
+    pub ap: Vec<Node>,
     pub solution: Vec<Node>,
+    /// A sum for each block of nodes.
+    pub sums: Vec<f64>,
+    /// residual·z.
+    decrease: f64,
 }
 
 /// How a solve ended.
@@ -37,40 +45,36 @@ impl Workspace {
             vector.clear();
             vector.resize(nodes, [0.0; 4]);
         }
+        self.sums.clear();
+        self.sums.resize(nodes.div_ceil(NODES_PER_BLOCK), 0.0);
     }
 
-    /// Solves A s = `residual`, with `z` = M⁻¹ residual given, to `tolerance` in the preconditioned norm; s is left in `solution`.
+    /// Starts from `residual`: makes `z` of it, for a look at how far the solution is, and for [`Workspace::solve`].
+    pub fn start(&mut self, system: &mut impl System) {
+        for vector in [&mut self.p, &mut self.ap, &mut self.solution] {
+            vector.fill([0.0; 4]);
+        }
+        self.decrease = system.advance(0.0, self);
+    }
+
+    /// Solves A s = `residual` after [`Workspace::start`], to `tolerance` in the preconditioned norm; s is left in `solution`.
     pub fn solve(&mut self, system: &mut impl System, tolerance: f32, most: u32) -> (Ending, u32) {
-        self.solution.fill([0.0; 4]);
-        self.p.copy_from_slice(&self.z);
-        let mut rz = dot(&self.residual, &self.z);
-        let enough = rz * f64::from(tolerance) * f64::from(tolerance);
+        let enough = self.decrease * f64::from(tolerance) * f64::from(tolerance);
+        let mut beta = 0.0;
         for iteration in 1..=most {
-            system.product(&self.p, &mut self.ap);
-            let curvature = dot(&self.p, &self.ap);
+            let curvature = system.turn(beta, self);
             if curvature.is_nan() || curvature <= 0.0 {
                 if iteration == 1 {
                     self.solution.copy_from_slice(&self.z);
                 }
                 return (Ending::NegativeCurvature, iteration);
             }
-            let alpha = (rz / curvature) as f32;
-            update(&mut self.solution, alpha, &self.p);
-            update(&mut self.residual, -alpha, &self.ap);
-            system.precondition(&self.residual, &mut self.z);
-            let next = dot(&self.residual, &self.z);
+            let next = system.advance((self.decrease / curvature) as f32, self);
+            beta = (next / self.decrease) as f32;
+            self.decrease = next;
             if next <= enough || next.is_nan() {
                 return (Ending::Solved, iteration);
             }
-            let beta = (next / rz) as f32;
-            rz = next;
-            widest!((p: &'a mut [Node] = &mut self.p, z: &'a [Node] = &self.z, beta: f32 = beta) -> () {
-                for (p, z) in p.iter_mut().zip(z) {
-                    for k in 0..4 {
-                        p[k] = z[k] + beta * p[k];
-                    }
-                }
-            });
         }
         (Ending::Solved, most)
     }
@@ -89,17 +93,6 @@ pub fn dot(a: &[Node], b: &[Node]) -> f64 {
     })
 }
 
-/// a += factor b.
-pub fn update(a: &mut [Node], factor: f32, b: &[Node]) {
-    widest!((a: &'a mut [Node] = a, factor: f32 = factor, b: &'a [Node] = b) -> () {
-        for (x, y) in a.iter_mut().zip(b) {
-            for k in 0..4 {
-                x[k] += factor * y[k];
-            }
-        }
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,15 +100,20 @@ mod tests {
     /// A chain of springs, held at one end.
     struct Chain;
     impl System for Chain {
-        fn product(&mut self, p: &[Node], out: &mut [Node]) {
+        fn turn(&mut self, beta: f32, Workspace { z, p, ap, .. }: &mut Workspace) -> f64 {
+            p.iter_mut().zip(z).for_each(|(p, z)| p[0] = z[0] + beta * p[0]);
             for i in 0..p.len() {
                 let (before, after) =
                     (if i > 0 { p[i - 1][0] } else { 0.0 }, if i + 1 < p.len() { p[i + 1][0] } else { p[i][0] });
-                out[i] = [2.0 * p[i][0] - before - after, 0.0, 0.0, 0.0];
+                ap[i] = [2.0 * p[i][0] - before - after, 0.0, 0.0, 0.0];
             }
+            dot(p, ap)
         }
-        fn precondition(&mut self, r: &[Node], z: &mut [Node]) {
-            z.copy_from_slice(r);
+        fn advance(&mut self, alpha: f32, Workspace { z, p, ap, residual, solution, .. }: &mut Workspace) -> f64 {
+            solution.iter_mut().zip(p).for_each(|(x, p)| x[0] += alpha * p[0]);
+            residual.iter_mut().zip(ap).for_each(|(r, ap)| r[0] -= alpha * ap[0]);
+            z.copy_from_slice(residual);
+            dot(residual, z)
         }
     }
 
@@ -124,7 +122,7 @@ mod tests {
         let mut work = Workspace::default();
         work.resize(10);
         work.residual[9][0] = 1.0;
-        work.z = work.residual.clone();
+        work.start(&mut Chain);
         let (ending, iterations) = work.solve(&mut Chain, 1e-6, 50);
         assert_eq!(ending, Ending::Solved);
         assert!(iterations <= 10);

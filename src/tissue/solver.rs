@@ -1,28 +1,35 @@
-//! One tick of a body: implicit Euler as the minimum of an incremental potential.
+//! One tick of a body as the minimum of an incremental potential.
 //!
 //! ```text
-//! E(d) = Σ m/(2h²) |d − d̂|² + Σ V ψ(F) + contacts + grasps        d: displacement during the tick,  d̂ = h v + h² g
+//! E(d) = Σ m p/2 |d − d̂|² + Σ V ψ(F) + contacts + grasps        d: displacement during the tick; p, d̂ by the time scheme
 //! ```
 //! minimised by one to three inexact Newton steps (Martin et al., “Example-based elastic materials”, 2011, for the potential). Each step is
 //! solved by matrix-free conjugate gradients with a block Jacobi and a lattice preconditioner; on negative curvature the elements are clamped and
 //! the solve starts again; the step is shortened until the potential falls. The start is the last acceleration's share of gravity (Chen et al.,
 //! “Vertex Block Descent”, ACM TOG 2024, §3.7), so a body at rest starts at its solution. After the tick velocities decay by exp(−damping · h).
 //!
-//! Limits: backward Euler damps fast motion by itself; contact is a stiff penalty, so tissue gives way by some per cent of its own indentation.
+//! The vectors and elements of a tick are cut into blocks that a crew of threads shares (`crew`); what a block holds does not depend on their number.
+//!
+//! Limits: backward Euler damps fast motion by itself ([`TimeScheme`] has another); contact is a stiff penalty, so tissue gives way by some per cent of its own indentation.
 
 use glam::Vec3;
 
 use super::body::SoftBody;
-use super::coarse::{Lattice, Shape};
+use super::coarse::Shape;
 use super::contact::{self, ToolShape};
-use super::elements::{Elements, Node};
-use super::lanes::widest;
-use super::pcg::{self, Ending, System, Workspace};
+use super::crew::Crew;
+use super::elements::Node;
+use super::newton::{Newton, invert_blocks};
+use super::pcg::{self, Ending, Workspace};
+use super::potential::Tick;
+use super::scheme::{Rule, TimeScheme};
 use super::terms::{Terms, vec3};
 
 /// How hard the solver tries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SolverSettings {
+    /// How a tick is taken in time.
+    pub scheme: TimeScheme,
     /// Newton steps a tick at most; a smooth load needs one.
     pub newton_steps_max: u32,
     /// A further Newton step is taken while the correction it starts from is larger than this share of the first one's.
@@ -48,6 +55,7 @@ pub struct SolverSettings {
 impl Default for SolverSettings {
     fn default() -> Self {
         Self {
+            scheme: TimeScheme::default(),
             newton_steps_max: 3,
             newton_tolerance: 0.2,
             cg_tolerance: 5e-2,
@@ -165,160 +173,55 @@ fn shorten(step: &mut [Node], limit_m: f32) {
     }
 }
 
-/// The linear system of one Newton step.
-struct Newton<'a> {
-    elements: &'a mut Elements,
-    lattice: &'a mut Lattice,
-    terms: &'a Terms,
-    inertia: &'a [f32],
-    free: &'a [bool],
-    inverse: &'a [[f32; 6]],
-}
-
-impl System for Newton<'_> {
-    fn product(&mut self, p: &[Node], out: &mut [Node]) {
-        widest!((out: &'a mut [Node] = out, p: &'a [Node] = p, inertia: &'a [f32] = self.inertia) -> () {
-            for ((out, p), m) in out.iter_mut().zip(p).zip(inertia) {
-                for k in 0..4 {
-                    out[k] = m * p[k];
-                }
-            }
-        });
-        self.elements.product(p, out);
-        self.terms.product(p, out);
-        hold(self.free, out);
-    }
-
-    fn precondition(&mut self, r: &[Node], z: &mut [Node]) {
-        widest!((z: &'a mut [Node] = z, r: &'a [Node] = r, inverse: &'a [[f32; 6]] = self.inverse) -> () {
-            for ((z, r), b) in z.iter_mut().zip(r).zip(inverse) {
-                *z = [
-                    b[0] * r[0] + b[1] * r[1] + b[2] * r[2],
-                    b[1] * r[0] + b[3] * r[1] + b[4] * r[2],
-                    b[2] * r[0] + b[4] * r[1] + b[5] * r[2],
-                    0.0,
-                ];
-            }
-        });
-        self.lattice.apply(r, self.free, z);
-    }
-}
-
-fn hold(free: &[bool], out: &mut [Node]) {
-    for (node, &is_free) in out.iter_mut().zip(free) {
-        if !is_free {
-            *node = [0.0; 4];
-        }
-    }
-}
-
-/// Inverse of a symmetric positive block; `None` where it is not positive.
-fn invert([xx, xy, xz, yy, yz, zz]: [f32; 6]) -> Option<[f32; 6]> {
-    let (a, b, c) = (yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy);
-    let determinant = xx * a + xy * b + xz * c;
-    let inverse = 1.0 / determinant;
-    let sound = determinant > 0.0 && inverse.is_finite();
-    sound.then_some([
-        a * inverse,
-        b * inverse,
-        c * inverse,
-        (xx * zz - xz * xz) * inverse,
-        (xy * xz - xx * yz) * inverse,
-        (xx * yy - xy * xy) * inverse,
-    ])
-}
-
-/// The state of one tick's minimisation.
-struct Tick {
-    /// m/h², kg/s².
-    inertia: Vec<f32>,
-    free: Vec<bool>,
-    /// d̂, m.
-    target: Vec<Node>,
-    /// d, m.
-    moved: Vec<Node>,
-    /// Displacement from rest at the start, m.
-    start: Vec<Node>,
-    u: Vec<Node>,
-    elastic: Vec<Node>,
-    elastic_energy: f64,
-    gradient: Vec<Node>,
-}
-
-impl Tick {
-    /// Elastic energy and gradient at `moved`.
-    fn evaluate(&mut self, elements: &mut Elements) {
-        for ((u, start), moved) in self.u.iter_mut().zip(&self.start).zip(&self.moved) {
-            for k in 0..3 {
-                u[k] = start[k] + moved[k];
-            }
-        }
-        self.elastic.fill([0.0; 4]);
-        self.elastic_energy = elements.evaluate(&self.u, &mut self.elastic);
-    }
-
-    /// The whole potential at `moved`, after [`Tick::evaluate`]; its gradient is left in `gradient`.
-    fn total(&mut self, terms: &mut Terms) -> f64 {
-        let mut inertial = [0.0f64; 4];
-        let nodes = self.gradient.iter_mut().zip(&self.elastic).zip(&self.inertia).zip(self.moved.iter().zip(&self.target));
-        for (((out, elastic), m), (moved, target)) in nodes {
-            for k in 0..4 {
-                let away = moved[k] - target[k];
-                out[k] = elastic[k] + m * away;
-                inertial[k] += 0.5 * f64::from(*m) * f64::from(away) * f64::from(away);
-            }
-        }
-        terms.gradient(&self.moved, &mut self.gradient);
-        inertial.iter().sum::<f64>() + self.elastic_energy + terms.energy(&self.moved)
-    }
-}
-
 impl SoftBody {
     /// Advances one tick; the same state and loads always give the same outcome, bit for bit, on any number of threads.
     ///
     /// # Errors
     /// [`StepError`] when the loads are unsound or the solve is lost; the body then rests at its last good pose and may be stepped again.
     pub fn step(&mut self, loads: &Loads, dt_secs: f32) -> Result<StepReport, StepError> {
-        if self.elements.are_shared() {
-            // one crossing into the pool a tick: each of the many products would otherwise wake it from outside
-            rayon::scope(|_| self.minimise(loads, dt_secs))
-        } else {
-            self.minimise(loads, dt_secs)
-        }
+        let alone = !self.elements.are_many();
+        Crew::call(alone, |crew| self.minimise(crew, loads, dt_secs))
     }
 
-    fn minimise(&mut self, loads: &Loads, dt_secs: f32) -> Result<StepReport, StepError> {
+    fn minimise(&mut self, crew: &mut Crew, loads: &Loads, dt_secs: f32) -> Result<StepReport, StepError> {
         self.check(loads, dt_secs).inspect_err(|_| self.come_to_rest())?;
         let mut report = StepReport::default();
-        let mut tick = self.begin(loads, dt_secs);
+        let rule = self.rule(loads, dt_secs);
+        let mut tick = std::mem::take(&mut self.tick);
+        tick.begin(crew, self, loads, &rule);
         let mut work = std::mem::take(&mut self.work);
+        let mut inverse = std::mem::take(&mut self.inverse);
         let contacts = contact::Contacts::begin(self, loads.tools, &tick.moved);
         let mut terms = std::mem::take(&mut self.terms);
         terms.slip_m = self.settings.friction_slip_m;
         contacts.linearise(self, loads.tools, &tick.moved, &mut terms);
         self.add_springs(loads.tools, &mut terms);
 
-        tick.evaluate(&mut self.elements);
-        let mut energy = tick.total(&mut terms);
+        tick.evaluate(crew, &mut self.elements, &self.u, || self.lattice.work());
+        let mut energy = tick.total(crew, &self.elements, &mut terms);
         let mut first_correction = 0.0;
         for step in 0..self.settings.newton_steps_max.max(1) {
             if step == 0 {
-                self.renew_preconditioner(&tick, dt_secs);
+                self.renew_preconditioner(crew, &tick, &rule, dt_secs);
             } else if !contacts.is_empty() {
                 contacts.linearise(self, loads.tools, &tick.moved, &mut terms);
-                energy = tick.total(&mut terms);
+                energy = tick.total(crew, &self.elements, &mut terms);
             }
-            let inverse = self.inverse_blocks(&tick, &terms);
+            inverse.clone_from(&self.blocks);
+            terms.diagonal(&mut inverse);
+            invert_blocks(crew, &mut inverse, &tick.inertia, &tick.free);
             let mut system = Newton {
+                crew,
                 elements: &mut self.elements,
                 lattice: &mut self.lattice,
                 terms: &terms,
+                extra: &mut self.extra,
                 inertia: &tick.inertia,
                 free: &tick.free,
                 inverse: &inverse,
             };
             if self.clamped_ticks_left > 0 {
-                system.elements.clamp();
+                system.elements.clamp(system.crew);
                 report.clamped = true;
             }
             let correction = set_residual(&mut work, &tick, &mut system);
@@ -336,12 +239,14 @@ impl SoftBody {
             if ending == Ending::NegativeCurvature {
                 report.clamped = true;
                 self.clamped_ticks_left = CLAMPED_TICKS;
-                system.elements.clamp();
+                system.elements.clamp(system.crew);
                 set_residual(&mut work, &tick, &mut system);
                 report.cg_iterations += work.solve(&mut system, tolerance, most).1;
+            } else {
+                system.lattice.hear(iterations);
             }
             shorten(&mut work.solution, LONGEST_MOVE * self.mean_edge_m);
-            match self.search(&mut tick, &mut terms, &work.solution, energy) {
+            match self.search(crew, &mut tick, &mut terms, &work.solution, energy) {
                 Some(lower) => energy = lower,
                 None => break,
             }
@@ -352,7 +257,9 @@ impl SoftBody {
             self.blocks_are_good = false;
         }
         self.work = work;
-        let outcome = self.finish(loads, dt_secs, &tick, &terms, &contacts, &mut report);
+        self.inverse = inverse;
+        let outcome = self.finish(crew, loads, dt_secs, &rule, &tick, &terms, &contacts, &mut report);
+        self.tick = tick;
         terms.contacts.clear();
         terms.springs.clear();
         self.terms = terms;
@@ -376,110 +283,70 @@ impl SoftBody {
     fn come_to_rest(&mut self) {
         self.velocities.fill(Vec3::ZERO);
         self.accelerations.fill(Vec3::ZERO);
+        self.past.clear();
         self.stale = true;
     }
 
-    fn begin(&self, loads: &Loads, h: f32) -> Tick {
-        let nodes = self.rest.len();
-        let mut free: Vec<bool> = self.is_pinned.iter().zip(&self.mass).map(|(&held, &m)| !held && m > 0.0).collect();
-        let gravity = loads.gravity;
-        let square = gravity.length_squared();
-        let mut target = vec![[0.0; 4]; nodes];
-        let mut moved = vec![[0.0; 4]; nodes];
-        for node in (0..nodes).filter(|&node| free[node]) {
-            let coast = self.velocities[node] * h;
-            target[node] = (coast + gravity * (h * h)).extend(0.0).to_array();
-            let share = if square > 0.0 { (self.accelerations[node].dot(gravity) / square).clamp(0.0, 1.0) } else { 0.0 };
-            moved[node] = (coast + gravity * (h * h * share)).extend(0.0).to_array();
+    /// BDF2 where it is wanted and the last tick is known.
+    fn rule(&mut self, loads: &Loads, dt_secs: f32) -> Rule {
+        if dt_secs != self.last_dt_secs || self.past.len() != self.rest.len() {
+            self.past.clear();
         }
-        for &(node, to) in loads.driven {
-            let node = node as usize;
-            free[node] = false;
-            moved[node] = (to - self.positions[node]).extend(0.0).to_array();
-            target[node] = moved[node];
-        }
-        let square = 1.0 / (h * h);
-        Tick {
-            inertia: self.mass.iter().map(|m| m * square).collect(),
-            free,
-            target,
-            moved,
-            start: self.u.clone(),
-            u: self.u.clone(),
-            elastic: vec![[0.0; 4]; nodes],
-            elastic_energy: 0.0,
-            gradient: vec![[0.0; 4]; nodes],
-        }
+        let scheme = if self.past.is_empty() { TimeScheme::BackwardEuler } else { self.settings.scheme };
+        Rule::new(scheme, dt_secs, loads.mass_damping_per_s)
     }
 
-    fn renew_preconditioner(&mut self, tick: &Tick, dt_secs: f32) {
+    fn renew_preconditioner(&mut self, crew: &mut Crew, tick: &Tick, rule: &Rule, dt_secs: f32) {
         let is_first = self.stale || dt_secs != self.last_dt_secs;
         if is_first || !self.blocks_are_good {
-            self.renew_blocks();
+            self.renew_blocks(crew);
         }
-        let Self { rest, tets, shapes, is_pinned, elements, blocks, .. } = self;
-        let shape = Shape { rest, tets, shapes, is_pinned, elements, inertia: &tick.inertia, free: &tick.free, blocks };
+        let Self { rest, tets, shapes, is_pinned, elements, mass, blocks, .. } = self;
+        let per_mass = rule.per_mass;
+        let shape = Shape { rest, tets, shapes, is_pinned, elements, mass, per_mass, free: &tick.free, blocks };
         if is_first {
             self.lattice.build(&shape);
             self.last_dt_secs = dt_secs;
             self.stale = false;
         } else if self.lattice.advance(&shape) {
-            self.renew_blocks();
+            self.renew_blocks(crew);
         }
     }
 
-    fn renew_blocks(&mut self) {
+    fn renew_blocks(&mut self, crew: &mut Crew) {
         self.blocks.fill([0.0; 6]);
-        self.elements.diagonal(&mut self.blocks);
+        self.elements.diagonal(crew, &mut self.blocks);
         self.blocks_are_good = true;
     }
 
-    fn inverse_blocks(&self, tick: &Tick, terms: &Terms) -> Vec<[f32; 6]> {
-        let mut blocks = self.blocks.clone();
-        terms.diagonal(&mut blocks);
-        for (node, block) in blocks.iter_mut().enumerate() {
-            if !tick.free[node] {
-                *block = [0.0; 6];
-                continue;
-            }
-            for k in [0, 3, 5] {
-                block[k] += tick.inertia[node];
-            }
-            *block = invert(*block).unwrap_or_else(|| {
-                let one = 1.0 / tick.inertia[node].max(f32::MIN_POSITIVE);
-                [one, 0.0, 0.0, one, 0.0, one]
-            });
-        }
-        blocks
-    }
-
     /// Shortens the step until the potential falls; `None` leaves the tick where it was.
-    fn search(&mut self, tick: &mut Tick, terms: &mut Terms, step: &[Node], energy: f64) -> Option<f64> {
-        let base = tick.moved.clone();
+    fn search(&mut self, crew: &mut Crew, tick: &mut Tick, terms: &mut Terms, step: &[Node], energy: f64) -> Option<f64> {
+        tick.mark();
         let mut share = 1.0f32;
-        // single precision leaves this much of the energy undecided
-        let noise = 1e-6 * (energy.abs() + tick.elastic_energy.abs());
+        let noise = tick.noise(energy);
         for _ in 0..HALVINGS {
-            pcg::update(&mut tick.moved, share, step);
-            tick.evaluate(&mut self.elements);
-            let here = tick.total(terms);
+            tick.go(crew, share, step);
+            tick.evaluate(crew, &mut self.elements, &self.u, || ());
+            let here = tick.total(crew, &self.elements, terms);
             // still downhill at the end of the step: it fell, whatever rounding says of the difference
             let nearly = here <= energy + 100.0 * noise;
             if here <= energy + noise || (nearly && pcg::dot(&tick.gradient, step) <= 0.0) {
                 return Some(here);
             }
-            tick.moved.copy_from_slice(&base);
             share *= 0.5;
         }
-        tick.evaluate(&mut self.elements);
-        tick.total(terms);
+        tick.go_back();
+        tick.evaluate(crew, &mut self.elements, &self.u, || ());
+        tick.total(crew, &self.elements, terms);
         None
     }
 
     fn finish(
         &mut self,
+        crew: &mut Crew,
         loads: &Loads,
         h: f32,
+        rule: &Rule,
         tick: &Tick,
         terms: &Terms,
         contacts: &contact::Contacts,
@@ -490,17 +357,7 @@ impl SoftBody {
             self.come_to_rest();
             return Err(StepError::Lost { node: node as u32 });
         }
-        let decay = libm::expf(-loads.mass_damping_per_s * h);
-        for node in 0..self.rest.len() {
-            self.u[node] = tick.u[node];
-            self.positions[node] = self.rest[node] + vec3(tick.u[node]);
-            if self.is_pinned[node] || self.mass[node] <= 0.0 {
-                continue;
-            }
-            let velocity = vec3(tick.moved[node]) * (decay / h);
-            self.accelerations[node] = (velocity - self.velocities[node]) / h;
-            self.velocities[node] = velocity;
-        }
+        self.accept(crew, tick, rule, h, self.settings.scheme == TimeScheme::Bdf2);
         self.move_crumbs(loads.gravity, h);
         report.driven_forces = loads.driven.iter().map(|&(node, _)| vec3(tick.gradient[node as usize])).collect();
         for tool in loads.tools {
@@ -535,6 +392,6 @@ fn set_residual(work: &mut Workspace, tick: &Tick, system: &mut Newton) -> f32 {
     for ((residual, gradient), &is_free) in work.residual.iter_mut().zip(&tick.gradient).zip(&tick.free) {
         *residual = if is_free { gradient.map(|g| -g) } else { [0.0; 4] };
     }
-    system.precondition(&work.residual, &mut work.z);
+    work.start(system);
     work.z.iter().flatten().fold(0.0f32, |most, z| most.max(z.abs()))
 }
