@@ -12,8 +12,9 @@ use glam::Vec3;
 
 use super::elements::{Element, Elements, Node};
 use super::lanes::{Lanes, Real, WIDTH, dots, widest};
-use super::layout::{Group, Layout, Transfer};
+use super::layout::{Group, Laying, Layout, Transfer};
 use super::material::{Mat3, clamped_weight, cofactor};
+use super::pcg::NODES_PER_BLOCK;
 
 /// Multiplications that may be spent in one tick on the next factor.
 const WORK_PER_TICK: usize = 2_000_000;
@@ -62,11 +63,17 @@ fn mean_diagonal(block: &[f32; 6]) -> f32 {
     (block[0] + block[3] + block[5]) / 3.0
 }
 
+/// What is being made: a layout that knows of the last cut, or a factor.
+enum Pending {
+    Layout(Box<Laying>),
+    Factor(Profile),
+}
+
 /// The lattice factor in use and the one being made.
 #[derive(Default)]
 pub struct Lattice {
     used: Option<Profile>,
-    pending: Option<Profile>,
+    pending: Option<Pending>,
     /// The body was cut since the layout in use was made.
     is_outdated: bool,
     /// Ticks since the last factor was finished or the next one begun.
@@ -83,44 +90,74 @@ impl Lattice {
     /// Takes in nodes and tetrahedra that a cut has made. The layout in use goes on as if there were no cut, which costs iterations; the next
     /// one knows of it.
     pub fn extend(&mut self, rest: &[Vec3], parents_of_nodes: &[[u32; 2]], parents_of_tets: &[u32]) {
-        self.pending = None;
         self.is_outdated = true;
         self.wait = TICKS_BETWEEN;
-        let Some(mut used) = self.used.take() else { return };
-        if let Some(layout) = Arc::get_mut(&mut used.layout) {
-            layout.extend(rest, parents_of_nodes, parents_of_tets);
-            self.partial.resize_with(layout.transfers.len(), Vec::new);
-            self.used = Some(used);
+        match &mut self.pending {
+            Some(Pending::Layout(laying)) => laying.extend(rest, parents_of_nodes, parents_of_tets),
+            // one that shares the layout in use ends here: it knows of no cut at all
+            Some(Pending::Factor(factor)) if Arc::strong_count(&factor.layout) == 1 => {
+                factor.extend(rest, parents_of_nodes, parents_of_tets);
+            }
+            _ => self.pending = None,
+        }
+        if let Some(used) = &mut self.used {
+            used.extend(rest, parents_of_nodes, parents_of_tets);
+            self.partial.resize_with(used.layout.transfers.len(), Vec::new);
         }
     }
 
     /// Makes the whole factor now: for the first tick.
     pub fn build(&mut self, shape: &Shape) {
-        let mut profile = self.begin(shape);
+        self.is_outdated = false;
+        let mut laying = shape.begin();
+        let layout = loop {
+            laying.work();
+            match laying.finish() {
+                Ok(layout) => break layout,
+                Err(unfinished) => laying = unfinished,
+            }
+        };
+        let mut profile = Profile::new(layout, shape);
         profile.work(usize::MAX);
         self.pending = None;
         self.take(profile);
     }
 
-    /// One tick's share of work on the next factor, if one is being made: something to do beside an evaluation.
+    /// One tick's share of work on what is being made: something to do beside an evaluation.
     pub fn work(&mut self) {
-        if let Some(profile) = &mut self.pending {
-            profile.work(WORK_PER_TICK);
+        match &mut self.pending {
+            Some(Pending::Layout(laying)) => laying.work(),
+            Some(Pending::Factor(profile)) => profile.work(WORK_PER_TICK),
+            None => {}
         }
     }
 
-    /// Takes a finished factor into use, or begins the next one; the answer is whether one was begun.
+    /// Goes on to the next thing to make, and takes a finished factor into use; the answer is whether a factor was begun.
     pub fn advance(&mut self, shape: &Shape) -> bool {
         self.wait += 1;
         match self.pending.take() {
-            Some(profile) if profile.is_finished() => self.take(profile),
-            Some(profile) => self.pending = Some(profile),
+            Some(Pending::Factor(profile)) if profile.is_finished() => self.take(profile),
+            Some(Pending::Layout(laying)) => match laying.finish() {
+                Ok(layout) => {
+                    self.pending = Some(Pending::Factor(Profile::new(layout, shape)));
+                    return true;
+                }
+                Err(unfinished) => self.pending = Some(Pending::Layout(unfinished)),
+            },
+            Some(pending) => self.pending = Some(pending),
             None => {
                 let (fewest, last) = self.iterations;
                 let is_old = self.is_outdated || last > fewest || self.wait >= TICKS_BETWEEN_AT_MOST;
-                if is_old && self.wait >= TICKS_BETWEEN {
-                    self.pending = Some(self.begin(shape));
-                    return true;
+                match &self.used {
+                    Some(used) if is_old && self.wait >= TICKS_BETWEEN && !self.is_outdated => {
+                        self.pending = Some(Pending::Factor(used.again(shape)));
+                        return true;
+                    }
+                    _ if is_old && self.wait >= TICKS_BETWEEN => {
+                        self.is_outdated = false;
+                        self.pending = Some(Pending::Layout(shape.begin()));
+                    }
+                    _ => {}
                 }
             }
         }
@@ -138,20 +175,6 @@ impl Lattice {
         self.used = Some(profile);
         self.wait = 0;
         self.iterations = (u32::MAX, 0);
-    }
-
-    /// A matrix that is not made yet, on the layout in use or, after a cut, on a new one.
-    fn begin(&mut self, shape: &Shape) -> Profile {
-        let mut profile = match &self.used {
-            Some(used) if !self.is_outdated => used.again(),
-            _ => {
-                let layout = Layout::new(shape.rest, shape.tets, shape.shapes, shape.is_pinned, &shape.elements.tets());
-                Profile::new(layout, shape.mass)
-            }
-        };
-        self.is_outdated = false;
-        profile.prepare(shape);
-        profile
     }
 
     /// The blocks of P, and room for each block's share of Pᵀ r.
@@ -177,8 +200,15 @@ impl Lattice {
     }
 }
 
+impl Shape<'_> {
+    fn begin(&self) -> Box<Laying> {
+        Box::new(Laying::new(self.rest, self.tets, self.shapes, self.is_pinned, self.elements.tets()))
+    }
+}
+
 impl Profile {
-    fn new(layout: Layout, mass: &[f32]) -> Self {
+    /// On a new layout, nothing of the matrix made yet.
+    fn new(layout: Layout, shape: &Shape) -> Self {
         let mut first: Vec<u32> = (0..layout.nodes as u32).collect();
         let of_nodes = layout.weights.iter().filter(|w| w.1 != [0.0; 8]).map(|w| &w.0[..]);
         for nodes in layout.groups.iter().map(|g| &g.nodes[..]).chain(of_nodes) {
@@ -192,27 +222,27 @@ impl Profile {
             at += row + 1 - 3 * first[row / 3] as usize;
         }
         start.push(at);
-        let mut profile = Self {
-            layout: Arc::new(layout),
-            first: Arc::new(first),
-            start: Arc::new(start),
-            weight: Arc::default(),
-            values: vec![0.0; at],
-            strains: Vec::new(),
-            next_group: 0,
-            next_node: 0,
-        };
-        let layout = profile.layout.clone();
-        for (corners, &mass) in layout.weights.iter().zip(mass) {
-            profile.add_node(corners, mass);
+        let mut weight = vec![0.0f32; at];
+        for (transfer, mass) in layout.transfers.iter().zip(shape.mass.chunks(NODES_PER_BLOCK)) {
+            transfer.weigh(mass, |nodes, b, row| {
+                for (&node, &mass) in nodes.iter().zip(row).filter(|(node, _)| **node <= nodes[b]) {
+                    for k in 0..3 {
+                        let row = 3 * nodes[b] as usize + k;
+                        weight[start[row] + 3 * (node - first[nodes[b] as usize]) as usize + k] += mass;
+                    }
+                }
+            });
         }
-        profile.weight = Arc::new(std::mem::take(&mut profile.values));
+        let (layout, first, start, weight) = (Arc::new(layout), Arc::new(first), Arc::new(start), Arc::new(weight));
+        let mut profile =
+            Self { layout, first, start, weight, values: Vec::new(), strains: Vec::new(), next_group: 0, next_node: 0 };
+        profile.prepare(shape);
         profile
     }
 
-    /// The same lattice, nothing of it made yet.
-    fn again(&self) -> Self {
-        Self {
+    /// The same lattice, nothing of the matrix made yet.
+    fn again(&self, shape: &Shape) -> Self {
+        let mut profile = Self {
             layout: self.layout.clone(),
             first: self.first.clone(),
             start: self.start.clone(),
@@ -221,6 +251,14 @@ impl Profile {
             strains: Vec::new(),
             next_group: 0,
             next_node: 0,
+        };
+        profile.prepare(shape);
+        profile
+    }
+
+    fn extend(&mut self, rest: &[Vec3], parents_of_nodes: &[[u32; 2]], parents_of_tets: &[u32]) {
+        if let Some(layout) = Arc::get_mut(&mut self.layout) {
+            layout.extend(rest, parents_of_nodes, parents_of_tets);
         }
     }
 
@@ -320,8 +358,7 @@ impl Profile {
                 let own = group.gradients[b].map(Lanes::of);
                 let own_across = times(&c, own).map(|component| lambda_mu * component);
                 let shear = mu * (g[0] * own[0] + g[1] * own[1] + g[2] * own[2]);
-                let turned =
-                    [own[1] * g[2] - own[2] * g[1], own[2] * g[0] - own[0] * g[2], own[0] * g[1] - own[1] * g[0]];
+                let turned = [own[1] * g[2] - own[2] * g[1], own[2] * g[0] - own[0] * g[2], own[0] * g[1] - own[1] * g[0]];
                 let e = times(&f, turned).map(|component| s * component);
                 let skew = [[shear, e[2], -e[1]], [-e[2], shear, e[0]], [e[1], -e[0], shear]];
                 let block = [0, 1, 2].map(|i| [0, 1, 2].map(|k| own_across[i] * across[k] + skew[i][k]));
@@ -464,8 +501,15 @@ mod tests {
             free: &free,
             blocks: &blocks,
         };
-        let mut profile = Profile::new(Layout::new(&rest, &tets, &shapes, &pinned, &order), &mass);
-        profile.prepare(&shape);
+        let mut laying = shape.begin();
+        let layout = loop {
+            laying.work();
+            match laying.finish() {
+                Ok(layout) => break layout,
+                Err(unfinished) => laying = unfinished,
+            }
+        };
+        let mut profile = Profile::new(layout, &shape);
         profile.add_groups(usize::MAX);
         let mut chance = Chance::new(3, "lattice");
         (0..5)

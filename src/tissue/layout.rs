@@ -113,6 +113,26 @@ impl Transfer {
         }
     }
 
+    /// Calls `add` with Σ m w wᵀ of every run, in pieces of one row each: the eight lattice nodes, the row, and its entries, kg.
+    pub fn weigh(&self, mass: &[f32], mut add: impl FnMut(&[u32; 8], usize, &[f32; 8])) {
+        let mut from = 0;
+        for (corners, length) in &self.runs {
+            let to = from + usize::from(*length);
+            let mut sums = [[0.0f32; 8]; 8];
+            for (&node, weights) in self.nodes[from..to].iter().zip(&self.weights[from..to]) {
+                for b in 0..8 {
+                    let share = mass[usize::from(node)] * weights[b];
+                    for a in 0..8 {
+                        sums[b][a] += share * weights[a];
+                    }
+                }
+            }
+            let nodes = corners.map(|corner| self.own[usize::from(corner)]);
+            sums.iter().enumerate().for_each(|(b, row)| add(&nodes, b, row));
+            from = to;
+        }
+    }
+
     /// Adds a block's share to the whole, three numbers a lattice node.
     pub fn collect(&self, coarse: &[Node], whole: &mut [f32]) {
         for (&node, sum) in self.own.iter().zip(coarse) {
@@ -216,12 +236,44 @@ impl Grid {
     }
 }
 
-impl Layout {
+/// A layout that is being made, a stage at a time, from what the body was when it was begun.
+pub struct Laying {
+    rest: Vec<Vec3>,
+    tets: Vec<[u32; 4]>,
+    /// The tetrahedra that can deform.
+    members: Vec<u32>,
+    /// Whether a node moves with any of them.
+    moves: Vec<bool>,
+    low: Vec3,
+    size: Vec3,
+    cell: f32,
+    stage: Stage,
+    /// Nodes and tetrahedra that cuts have made meanwhile, by their parents, and where the nodes lie.
+    later: Vec<(Vec<Vec3>, Vec<[u32; 2]>, Vec<u32>)>,
+}
+
+enum Stage {
+    Fragments,
+    Copies(Fragments),
+    Groups(Fragments, Vec<[u32; 8]>, usize),
+    Done(Layout),
+}
+
+/// The nodes of a body by the cell that they lie in and what they hang together with.
+struct Fragments {
+    grid: Grid,
+    cell_of: Vec<[usize; 3]>,
+    of_node: Vec<u32>,
+    /// The cell of each.
+    cells: Vec<[usize; 3]>,
+}
+
+impl Laying {
     /// Lays a lattice over `members`, the tetrahedra that can deform; a held node does not move with it.
-    pub fn new(rest: &[Vec3], tets: &[[u32; 4]], shapes: &[Element], is_pinned: &[bool], members: &[u32]) -> Self {
+    pub fn new(rest: &[Vec3], tets: &[[u32; 4]], shapes: &[Element], is_pinned: &[bool], members: Vec<u32>) -> Self {
         let mut moves = vec![false; rest.len()];
         let mut volume = 0.0f64;
-        for &tet in members {
+        for &tet in &members {
             tets[tet as usize].iter().for_each(|&v| moves[v as usize] = !is_pinned[v as usize]);
             volume += f64::from(shapes[tet as usize].volume);
         }
@@ -229,40 +281,85 @@ impl Layout {
         let within = rest.iter().zip(&moves).filter(|(_, moves)| **moves).map(|(x, _)| *x);
         let (low, high) = within.fold((Vec3::MAX, Vec3::MIN), |(low, high), x| (low.min(x), high.max(x)));
         let size = if members.is_empty() { Vec3::ZERO } else { high - low };
-        let mut cell = (FINE_CELLS * fine).max(1e-9);
-        loop {
-            let mut layout = Self::on(&Grid::new(low, size, cell), rest, tets, shapes, members, &moves);
-            if layout.nodes <= MOST_NODES || cell > size.max_element() {
-                layout.transfers = layout.weights.chunks(NODES_PER_BLOCK).map(Transfer::new).collect();
-                return layout;
-            }
-            cell *= 1.15;
-        }
+        let cell = (FINE_CELLS * fine).max(1e-9);
+        let (rest, tets) = (rest.to_vec(), tets.to_vec());
+        Self { rest, tets, members, moves, low, size, cell, stage: Stage::Fragments, later: Vec::new() }
     }
 
-    fn on(grid: &Grid, rest: &[Vec3], tets: &[[u32; 4]], shapes: &[Element], members: &[u32], moves: &[bool]) -> Self {
-        let cell_of: Vec<[usize; 3]> = rest.iter().map(|&x| grid.cell(x)).collect();
-        let cell_number: Vec<u32> = cell_of.iter().map(|&cell| grid.number(cell, 0)).collect();
-        let all_edges = || members.iter().flat_map(|&tet| EDGES.map(|(a, b)| (tets[tet as usize][a], tets[tet as usize][b])));
-        let edges = || all_edges().filter(|&(a, b)| moves[a as usize] && moves[b as usize]);
+    /// Does one stage; each takes about as long as an evaluation of the body.
+    pub fn work(&mut self) {
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Fragments) {
+            Stage::Fragments => Stage::Copies(self.fragments()),
+            Stage::Copies(fragments) => {
+                let (copies, nodes) = self.copies(&fragments);
+                if nodes <= MOST_NODES || self.cell > self.size.max_element() {
+                    Stage::Groups(fragments, copies, nodes)
+                } else {
+                    self.cell *= 1.15;
+                    Stage::Fragments
+                }
+            }
+            Stage::Groups(fragments, copies, nodes) => Stage::Done(self.groups(&fragments, &copies, nodes)),
+            done => done,
+        };
+    }
 
-        // fragments, numbered by their lowest node
-        let mut within = Sets::new(rest.len());
-        for (a, b) in edges().filter(|&(a, b)| cell_number[a as usize] == cell_number[b as usize]) {
+    /// Remembers a cut, so that the layout fits the body when it is done.
+    pub fn extend(&mut self, rest: &[Vec3], parents_of_nodes: &[[u32; 2]], parents_of_tets: &[u32]) {
+        let first = rest.len() - parents_of_nodes.len();
+        self.later.push((rest[first..].to_vec(), parents_of_nodes.to_vec(), parents_of_tets.to_vec()));
+    }
+
+    /// The layout, once it is done.
+    pub fn finish(mut self: Box<Self>) -> Result<Layout, Box<Self>> {
+        let mut layout = match std::mem::replace(&mut self.stage, Stage::Fragments) {
+            Stage::Done(layout) => layout,
+            unfinished => {
+                self.stage = unfinished;
+                return Err(self);
+            }
+        };
+        let Self { mut rest, later, .. } = *self;
+        for (nodes, parents_of_nodes, parents_of_tets) in later {
+            rest.extend(nodes);
+            layout.extend(&rest, &parents_of_nodes, &parents_of_tets);
+        }
+        Ok(layout)
+    }
+
+    fn all_edges(&self) -> impl Iterator<Item = (u32, u32)> {
+        let edges =
+            self.members.iter().flat_map(|&tet| EDGES.map(|(a, b)| (self.tets[tet as usize][a], self.tets[tet as usize][b])));
+        edges.filter(|&(a, b)| self.moves[a as usize] && self.moves[b as usize])
+    }
+
+    /// Fragments, numbered by their lowest node.
+    fn fragments(&self) -> Fragments {
+        let grid = Grid::new(self.low, self.size, self.cell);
+        let cell_of: Vec<[usize; 3]> = self.rest.iter().map(|&x| grid.cell(x)).collect();
+        let cell_number: Vec<u32> = cell_of.iter().map(|&cell| grid.number(cell, 0)).collect();
+        let mut within = Sets::new(self.rest.len());
+        for (a, b) in self.all_edges().filter(|&(a, b)| cell_number[a as usize] == cell_number[b as usize]) {
             within.join(a, b);
         }
-        let mut fragment_of = vec![NONE; rest.len()];
+        let mut of_node = vec![NONE; self.rest.len()];
         let mut cells = Vec::new();
-        for node in (0..rest.len()).filter(|&node| moves[node]) {
+        for node in (0..self.rest.len()).filter(|&node| self.moves[node]) {
             let lowest = within.of(node as u32) as usize;
-            if fragment_of[lowest] == NONE {
-                fragment_of[lowest] = cells.len() as u32;
+            if of_node[lowest] == NONE {
+                of_node[lowest] = cells.len() as u32;
                 cells.push(cell_of[node]);
             }
-            fragment_of[node] = fragment_of[lowest];
+            of_node[node] = of_node[lowest];
         }
-        let mut links: Vec<(u32, u32)> = edges()
-            .map(|(a, b)| (fragment_of[a as usize], fragment_of[b as usize]))
+        Fragments { grid, cell_of, of_node, cells }
+    }
+
+    /// The lattice nodes of every fragment, and how many there are.
+    fn copies(&self, Fragments { grid, cell_of, of_node, cells }: &Fragments) -> (Vec<[u32; 8]>, usize) {
+        let mut links: Vec<(u32, u32)> = self
+            .all_edges()
+            .map(|(a, b)| (of_node[a as usize], of_node[b as usize]))
             .filter(|(a, b)| a != b)
             .map(|(a, b)| (a.min(b), a.max(b)))
             .collect();
@@ -270,38 +367,43 @@ impl Layout {
         links.dedup();
         let mut pieces = Sets::new(cells.len());
         links.iter().for_each(|&(a, b)| pieces.join(a, b));
-
-        let (mut copies, nodes) = Self::split(grid, &cells, &links, &mut pieces);
-        let reach = (0..rest.len()).filter(|&node| fragment_of[node] != NONE).map(|node| {
-            let at = grid.fraction(rest[node], cell_of[node]);
-            (fragment_of[node] as usize, std::array::from_fn(|b| trilinear(at, b)))
+        let (mut copies, nodes) = Layout::split(grid, cells, &links, &mut pieces);
+        let reach = (0..self.rest.len()).filter(|&node| of_node[node] != NONE).map(|node| {
+            let at = grid.fraction(self.rest[node], cell_of[node]);
+            (of_node[node] as usize, std::array::from_fn(|b| trilinear(at, b)))
         });
-        let nodes = Self::lean(&mut copies, nodes, reach);
+        let nodes = Layout::lean(&mut copies, nodes, reach);
+        (copies, nodes)
+    }
 
-        let weights: Vec<([u32; 8], [f32; 8])> = (0..rest.len())
-            .map(|node| match fragment_of[node] {
+    fn groups(&self, fragments: &Fragments, copies: &[[u32; 8]], nodes: usize) -> Layout {
+        let Fragments { grid, cell_of, of_node, cells } = fragments;
+        let weights: Vec<([u32; 8], [f32; 8])> = (0..self.rest.len())
+            .map(|node| match of_node[node] {
                 NONE => ([0; 8], [0.0; 8]),
                 fragment => {
-                    let at = grid.fraction(rest[node], cell_of[node]);
+                    let at = grid.fraction(self.rest[node], cell_of[node]);
                     (copies[fragment as usize], std::array::from_fn(|b| trilinear(at, b)))
                 }
             })
             .collect();
-
-        let centre = |tet: u32| tets[tet as usize].iter().map(|&v| rest[v as usize]).sum::<Vec3>() * 0.25;
-        let mut group_of_tet = vec![0u32; tets.len()];
+        let centre = |tet: u32| self.tets[tet as usize].iter().map(|&v| self.rest[v as usize]).sum::<Vec3>() * 0.25;
+        let mut group_of_tet = vec![0u32; self.tets.len()];
         let mut groups = Vec::new();
-        let mut sorted: Vec<(u32, u32)> = Vec::with_capacity(members.len());
-        for &tet in members {
-            let (corners, middle) = (tets[tet as usize], centre(tet));
-            if !corners.iter().all(|&v| moves[v as usize]) {
-                group_of_tet[tet as usize] = groups.len() as u32;
-                groups.push(Group::of_element(&corners.map(|v| &weights[v as usize]), &shapes[tet as usize]));
+        let mut sorted: Vec<(u32, u32)> = Vec::with_capacity(self.members.len());
+        for &tet in &self.members {
+            let (corners, middle) = (self.tets[tet as usize], centre(tet));
+            if !corners.iter().all(|&v| self.moves[v as usize]) {
+                // what was solved until now has a shape
+                if let Some(shape) = Element::new(corners.map(|v| self.rest[v as usize])) {
+                    group_of_tet[tet as usize] = groups.len() as u32;
+                    groups.push(Group::of_element(&corners.map(|v| &weights[v as usize]), &shape));
+                }
                 continue;
             }
-            let home = grid.number(grid.cell(middle), 0);
-            let owner = corners.into_iter().find(|&v| cell_number[v as usize] == home).unwrap_or(corners[0]);
-            let fragment = fragment_of[owner as usize];
+            let home = grid.cell(middle);
+            let owner = corners.into_iter().find(|&v| cell_of[v as usize] == home).unwrap_or(corners[0]);
+            let fragment = of_node[owner as usize];
             let at = grid.fraction(middle, cells[fragment as usize]);
             let octant = (0..3).map(|k| u32::from(at[k] > 0.5) << k).sum::<u32>();
             sorted.push(((fragment << 3) | octant, tet));
@@ -317,9 +419,12 @@ impl Layout {
                 gradients: (0..8).map(|b| std::array::from_fn(|axis| slope(at, b, axis) / grid.steps[axis])).collect(),
             });
         }
-        Self { nodes, weights, groups, group_of_tet, transfers: Vec::new() }
+        let transfers = weights.chunks(NODES_PER_BLOCK).map(Transfer::new).collect();
+        Layout { nodes, weights, groups, group_of_tet, transfers }
     }
+}
 
+impl Layout {
     /// The eight lattice nodes of every fragment, and how many there are: piece by piece, along the longest axis.
     fn split(grid: &Grid, cells: &[[usize; 3]], links: &[(u32, u32)], pieces: &mut Sets) -> (Vec<[u32; 8]>, usize) {
         let corners: Vec<[u32; 8]> = cells.iter().map(|&cell| grid.corners(cell)).collect();
@@ -443,7 +548,14 @@ mod tests {
         let shapes: Vec<Element> = tets.iter().filter_map(|t| Element::new(t.map(|v| rest[v as usize]))).collect();
         let pinned: Vec<bool> = rest.iter().map(|&x| is_pinned(x)).collect();
         let members: Vec<u32> = (0..5 * cubes as u32).collect();
-        Layout::new(&rest, &tets, &shapes, &pinned, &members)
+        let mut laying = Box::new(Laying::new(&rest, &tets, &shapes, &pinned, members));
+        loop {
+            laying.work();
+            match laying.finish() {
+                Ok(layout) => return layout,
+                Err(unfinished) => laying = unfinished,
+            }
+        }
     }
 
     fn lattice_nodes(slit: usize) -> usize {

@@ -60,8 +60,7 @@ impl Tick {
                 }
                 let past = body.past.get(node).copied().unwrap_or_default();
                 let coast = body.velocities[node] * rule.now + past.velocity * rule.before + past.moved * rule.keep;
-                let share =
-                    if square > 0.0 { (body.accelerations[node].dot(gravity) / square).clamp(0.0, 1.0) } else { 0.0 };
+                let share = if square > 0.0 { (body.accelerations[node].dot(gravity) / square).clamp(0.0, 1.0) } else { 0.0 };
                 target[local] = (coast + gravity * rule.pull).extend(0.0).to_array();
                 moved[local] = (coast + gravity * (rule.pull * share)).extend(0.0).to_array();
             }
@@ -163,8 +162,8 @@ impl SoftBody {
         crew.each(all, |index, (u, positions, velocities, accelerations)| {
             for local in 0..u.len() {
                 let node = index * size + local;
-                for k in 0..3 {
-                    u[local][k] += tick.moved[node][k];
+                for (u, moved) in u[local].iter_mut().zip(tick.moved[node]) {
+                    *u += moved;
                 }
                 positions[local] = rest[node] + Vec3::new(u[local][0], u[local][1], u[local][2]);
                 if is_pinned[node] || mass[node] <= 0.0 {
