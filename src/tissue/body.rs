@@ -83,6 +83,8 @@ pub struct SoftBody {
     pub(super) tet_material: Vec<u8>,
     /// Bit `k`: the face opposite corner `k` was part of the first surface.
     pub(super) capsule: Vec<u8>,
+    /// Bit `k`: the face opposite corner `k` is part of the surface now.
+    pub(super) exposed: Vec<u8>,
     pub(super) materials: Vec<Material>,
     pub(super) pinned: Vec<u32>,
     pub(super) is_pinned: Vec<bool>,
@@ -158,7 +160,7 @@ impl SoftBody {
             shapes.push(Element::new(corners.map(|v| rest[v as usize])).ok_or(BodyError::Flat { tet })?);
         }
         let capsule = super::surface::exposed_faces(&tets, nodes);
-        let surface = Surface::new(&tets, nodes, &capsule, 0);
+        let surface = Surface::new(&tets, nodes, &capsule, &capsule, 0);
         let pieces = find_pieces(&tets, nodes, &is_pinned);
         let order = spatial_order(&rest, &tets);
         let volume: f64 = shapes.iter().map(|s| f64::from(s.volume)).sum();
@@ -194,6 +196,7 @@ impl SoftBody {
             rest,
             tets,
             tet_material,
+            exposed: capsule.clone(),
             capsule,
             materials,
             pinned,
@@ -211,13 +214,19 @@ impl SoftBody {
 
     /// Everything that follows from the element list: masses, batches, work space.
     pub(super) fn rebuild_elements(&mut self) {
+        self.renew_elements(|_| true);
+        self.stale = true;
+    }
+
+    /// The same where only some elements have changed.
+    pub(super) fn renew_elements(&mut self, is_changed: impl Fn(u32) -> bool) {
         let nodes = self.rest.len();
         let moduli: Vec<(f32, f32)> = self.materials.iter().map(Material::moduli).collect();
         let of_tet = |tet: usize| moduli[usize::from(self.tet_material[tet])];
         // an element whose corners are all held cannot deform: it weighs on the solve and changes nothing
         let movable = |tet: &&u32| self.tets[**tet as usize].iter().any(|&v| !self.is_pinned[v as usize]);
         let order: Vec<u32> = self.order.iter().filter(movable).copied().collect();
-        self.elements = Elements::new(&self.tets, &self.shapes, &order, nodes, of_tet);
+        self.elements.renew(&self.tets, &self.shapes, &order, nodes, of_tet, is_changed);
         self.mass.clear();
         self.mass.resize(nodes, 0.0);
         for (tet, corners) in self.tets.iter().enumerate() {
@@ -233,7 +242,6 @@ impl SoftBody {
         self.extra.clear();
         self.extra.resize(nodes, [0.0; 4]);
         self.blocks_are_good = false;
-        self.stale = true;
     }
 
     /// World positions of the nodes, m.

@@ -16,7 +16,7 @@ use glam::Vec3;
 use super::body::{SoftBody, find_pieces};
 use super::elements::Element;
 use super::scheme::Past;
-use super::surface::Surface;
+use super::surface::{Surface, renew_exposed_faces};
 use crate::geom::TetMesh;
 
 /// A crossing nearer than this share of the edge to an end is moved onto the end.
@@ -189,29 +189,43 @@ impl SoftBody {
                 self.past.push(past);
             }
         }
-        let first_new = (self.tets.len() - parents_of_tets.len()) as u32;
-        let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for (index, &parent) in parents_of_tets.iter().enumerate() {
-            children.entry(parent).or_default().push(first_new + index as u32);
-        }
-        let mut order = Vec::with_capacity(self.tets.len());
-        for &tet in &self.order {
-            let mut open = vec![tet];
-            while let Some(next) = open.pop() {
-                order.push(next);
-                open.extend(children.get(&next).into_iter().flatten().rev());
-            }
-        }
-        self.order = order;
+        self.order = self.order_with(parents_of_tets);
         self.pinned = (0..self.rest.len() as u32).filter(|&v| self.is_pinned[v as usize]).collect();
         self.pieces = find_pieces(&self.tets, self.rest.len(), &self.is_pinned);
         self.take_crumbs();
         self.cut_count += 1;
-        self.surface = Surface::new(&self.tets, self.rest.len(), &self.capsule, self.cut_count);
+        let mut touched = vec![false; self.rest.len()];
+        changed.iter().flat_map(|&tet| self.tets[tet as usize]).for_each(|v| touched[v as usize] = true);
+        parents_of_nodes.iter().flatten().for_each(|&v| touched[v as usize] = true);
+        renew_exposed_faces(&mut self.exposed, &self.tets, &touched);
+        self.surface = Surface::new(&self.tets, self.rest.len(), &self.exposed, &self.capsule, self.cut_count);
         // the lattice goes on with what it knows; `extend` has told it to look again
-        let stale = self.stale;
-        self.rebuild_elements();
-        self.stale = stale;
+        let mut is_changed = vec![false; self.tets.len()];
+        changed.iter().for_each(|&tet| is_changed[tet as usize] = true);
+        self.renew_elements(|tet| is_changed[tet as usize]);
+    }
+
+    /// The order of the elements with new ones behind their parents.
+    fn order_with(&self, parents_of_tets: &[u32]) -> Vec<u32> {
+        let first_new = (self.tets.len() - parents_of_tets.len()) as u32;
+        let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        let mut is_parent = vec![false; self.tets.len()];
+        for (index, &parent) in parents_of_tets.iter().enumerate() {
+            is_parent[parent as usize] = true;
+            children.entry(parent).or_default().push(first_new + index as u32);
+        }
+        let mut order = Vec::with_capacity(self.tets.len());
+        let mut open = Vec::new();
+        for &tet in &self.order {
+            open.push(tet);
+            while let Some(next) = open.pop() {
+                order.push(next);
+                if is_parent[next as usize] {
+                    open.extend(children.get(&next).into_iter().flatten().rev());
+                }
+            }
+        }
+        order
     }
 }
 

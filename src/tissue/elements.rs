@@ -86,75 +86,92 @@ pub struct Elements {
 impl Elements {
     /// Splits `tets`, taken in `order`, into chunks. `moduli` gives (μ, λ + μ) of a tetrahedron, Pa.
     pub fn new(tets: &[[u32; 4]], rest: &[Element], order: &[u32], nodes: usize, moduli: impl Fn(usize) -> (f32, f32)) -> Self {
-        let mut chunks = Vec::with_capacity(tets.len() / CHUNK + 2);
-        let mut local_of = vec![u32::MAX; nodes]; // chunk number × LOCAL + local number
+        let mut elements = Self { chunks: Vec::new(), starts: Vec::new(), slots: Vec::new() };
+        elements.renew(tets, rest, order, nodes, moduli, |_| true);
+        elements
+    }
+
+    /// Follows a change of the mesh: chunks without changed tetrahedra stay as they are, others are made again and split where they have grown too
+    /// large. In `order` old tetrahedra stand as before, new ones behind an old one that they are near to.
+    pub fn renew(
+        &mut self,
+        tets: &[[u32; 4]],
+        rest: &[Element],
+        order: &[u32],
+        nodes: usize,
+        moduli: impl Fn(usize) -> (f32, f32),
+        is_changed: impl Fn(u32) -> bool,
+    ) {
+        let old = std::mem::take(&mut self.chunks);
+        let mut home = vec![u32::MAX; tets.len()];
+        for (number, chunk) in old.iter().enumerate() {
+            chunk.tets.iter().for_each(|&tet| home[tet as usize] = number as u32);
+        }
+        let mut old: Vec<Option<Chunk>> = old.into_iter().map(Some).collect();
+        let mut local_of = LocalNumbers::new(nodes);
         let mut at = 0;
         while at < order.len() {
-            let stamp = (chunks.len() * LOCAL) as u32;
-            let (mut own, mut from) = (Vec::with_capacity(CHUNK / 2), at);
-            while from < order.len() && from - at < CHUNK {
-                let corners = tets[order[from] as usize];
-                let fresh = corners.iter().filter(|&&v| local_of[v as usize] / LOCAL as u32 != stamp / LOCAL as u32).count();
-                if own.len() + fresh > LOCAL - 1 {
+            let number = home[order[at] as usize];
+            let stays = |tet: u32| home[tet as usize] == number || home[tet as usize] == u32::MAX;
+            let length = order[at..].iter().take_while(|&&tet| stays(tet)).count();
+            let members = &order[at..at + length];
+            at += length;
+            let known = old.get_mut(number as usize).and_then(Option::take);
+            match known.filter(|chunk| chunk.tets == members && !members.iter().any(|&tet| is_changed(tet))) {
+                Some(chunk) => self.chunks.push(chunk),
+                None => self.add_chunks(tets, rest, members, &mut local_of, &moduli),
+            }
+        }
+        self.starts.clear();
+        self.starts.resize(nodes + 1, 0);
+        let starts = &mut self.starts;
+        self.chunks.iter().flat_map(|chunk| &chunk.nodes).for_each(|&node| starts[node as usize + 1] += 1);
+        for node in 0..nodes {
+            starts[node + 1] += starts[node];
+        }
+        let mut next = starts.clone();
+        self.slots.clear();
+        self.slots.resize(starts[nodes] as usize, 0);
+        for (number, chunk) in self.chunks.iter().enumerate() {
+            for (local, &node) in chunk.nodes.iter().enumerate() {
+                let slot = &mut next[node as usize];
+                self.slots[*slot as usize] = (number * LOCAL + local) as u32;
+                *slot += 1;
+            }
+        }
+    }
+
+    /// As few chunks as hold `members`, of about the same size.
+    fn add_chunks(
+        &mut self,
+        tets: &[[u32; 4]],
+        rest: &[Element],
+        members: &[u32],
+        local_of: &mut LocalNumbers,
+        moduli: &impl Fn(usize) -> (f32, f32),
+    ) {
+        let most = members.len().div_ceil(members.len().div_ceil(CHUNK).max(1));
+        let mut at = 0;
+        while at < members.len() {
+            local_of.start();
+            let mut own = Vec::with_capacity(most / 2);
+            let mut from = at;
+            while from < members.len() && from - at < most {
+                let corners = tets[members[from] as usize];
+                if own.len() + corners.iter().filter(|&&v| local_of.get(v).is_none()).count() > LOCAL - 1 {
                     break;
                 }
                 for v in corners {
-                    let local = &mut local_of[v as usize];
-                    if *local == u32::MAX || *local / LOCAL as u32 != stamp / LOCAL as u32 {
-                        *local = stamp + own.len() as u32;
+                    if local_of.get(v).is_none() {
+                        local_of.set(v, own.len() as u32);
                         own.push(v);
                     }
                 }
                 from += 1;
             }
-            let members = &order[at..from];
-            let spare = (LOCAL - 1) as u16;
-            let mut batches = Vec::with_capacity(members.len().div_ceil(WIDTH));
-            for group in members.chunks(WIDTH) {
-                let zero = [[Lanes::ZERO; 3]; 3];
-                let mut batch = Batch { corners: [[spare; WIDTH]; 4], gradients: zero, mu: Lanes::ZERO, lambda_mu: Lanes::ZERO };
-                for (lane, &tet) in group.iter().enumerate() {
-                    let (element, (mu, lambda_mu)) = (&rest[tet as usize], moduli(tet as usize));
-                    for corner in 0..4 {
-                        batch.corners[corner][lane] = (local_of[tets[tet as usize][corner] as usize] % LOCAL as u32) as u16;
-                    }
-                    for corner in 0..3 {
-                        for axis in 0..3 {
-                            batch.gradients[corner][axis].0[lane] = element.gradients[corner][axis];
-                        }
-                    }
-                    batch.mu.0[lane] = mu * element.volume;
-                    batch.lambda_mu.0[lane] = lambda_mu * element.volume;
-                }
-                batches.push(batch);
-            }
-            let rest_state = Evaluated { f: [[Lanes::ZERO; 3]; 3], s: Lanes::ZERO };
-            chunks.push(Chunk {
-                evaluated: vec![rest_state; batches.len()],
-                tets: members.to_vec(),
-                diagonal: Box::new([[0.0; 6]; LOCAL]),
-                nodes: own,
-                batches,
-                input: Box::new([[0.0; 4]; LOCAL]),
-                output: Box::new([[0.0; 4]; LOCAL]),
-                energy: 0.0,
-            });
+            self.chunks.push(Chunk::new(tets, rest, &members[at..from], own, local_of, moduli));
             at = from;
         }
-        let mut starts = vec![0u32; nodes + 1];
-        chunks.iter().flat_map(|chunk: &Chunk| &chunk.nodes).for_each(|&node| starts[node as usize + 1] += 1);
-        for node in 0..nodes {
-            starts[node + 1] += starts[node];
-        }
-        let (mut next, mut slots) = (starts.clone(), vec![0u32; starts[nodes] as usize]);
-        for (number, chunk) in chunks.iter().enumerate() {
-            for (local, &node) in chunk.nodes.iter().enumerate() {
-                let slot = &mut next[node as usize];
-                slots[*slot as usize] = (number * LOCAL + local) as u32;
-                *slot += 1;
-            }
-        }
-        Self { chunks, starts, slots }
     }
 
     /// Elastic energy of the displacements that `u` tells of each node, J; leaves its gradient to [`Elements::force`], N, and keeps F for the
@@ -245,7 +262,74 @@ impl Elements {
     }
 }
 
+/// Numbers of a chunk's nodes within it, forgotten at the start of the next.
+struct LocalNumbers {
+    /// Which chunk gave the number, and the number.
+    of_node: Vec<(u32, u32)>,
+    chunk: u32,
+}
+
+impl LocalNumbers {
+    fn new(nodes: usize) -> Self {
+        Self { of_node: vec![(0, 0); nodes], chunk: 0 }
+    }
+
+    fn start(&mut self) {
+        self.chunk += 1;
+    }
+
+    fn get(&self, node: u32) -> Option<u32> {
+        let (chunk, local) = self.of_node[node as usize];
+        (chunk == self.chunk).then_some(local)
+    }
+
+    fn set(&mut self, node: u32, local: u32) {
+        self.of_node[node as usize] = (self.chunk, local);
+    }
+}
+
 impl Chunk {
+    fn new(
+        tets: &[[u32; 4]],
+        rest: &[Element],
+        members: &[u32],
+        own: Vec<u32>,
+        local_of: &LocalNumbers,
+        moduli: &impl Fn(usize) -> (f32, f32),
+    ) -> Self {
+        let spare = (LOCAL - 1) as u16;
+        let mut batches = Vec::with_capacity(members.len().div_ceil(WIDTH));
+        for group in members.chunks(WIDTH) {
+            let zero = [[Lanes::ZERO; 3]; 3];
+            let mut batch = Batch { corners: [[spare; WIDTH]; 4], gradients: zero, mu: Lanes::ZERO, lambda_mu: Lanes::ZERO };
+            for (lane, &tet) in group.iter().enumerate() {
+                let (element, (mu, lambda_mu)) = (&rest[tet as usize], moduli(tet as usize));
+                for corner in 0..4 {
+                    batch.corners[corner][lane] = local_of.get(tets[tet as usize][corner]).map_or(spare, |local| local as u16);
+                }
+                for corner in 0..3 {
+                    for axis in 0..3 {
+                        batch.gradients[corner][axis].0[lane] = element.gradients[corner][axis];
+                    }
+                }
+                batch.mu.0[lane] = mu * element.volume;
+                batch.lambda_mu.0[lane] = lambda_mu * element.volume;
+            }
+            batches.push(batch);
+        }
+        let rest_state = Evaluated { f: [[Lanes::ZERO; 3]; 3], s: Lanes::ZERO };
+        Self {
+            evaluated: vec![rest_state; batches.len()],
+            tets: members.to_vec(),
+            diagonal: Box::new([[0.0; 6]; LOCAL]),
+            nodes: own,
+            batches,
+            input: Box::new([[0.0; 4]; LOCAL]),
+            output: Box::new([[0.0; 4]; LOCAL]),
+            energy: 0.0,
+        }
+    }
+
     fn fetch(&mut self, from: impl Fn(usize) -> Node) {
         for (local, &node) in self.input.iter_mut().zip(&self.nodes) {
             *local = from(node as usize);
