@@ -15,6 +15,7 @@ use super::lanes::{Lanes, Real, WIDTH, dots, widest};
 use super::layout::{Group, Laying, Layout, Transfer};
 use super::material::{Mat3, clamped_weight, cofactor};
 use super::pcg::NODES_PER_BLOCK;
+use super::terms::Terms;
 
 /// Multiplications that may be spent in one tick on the next factor.
 const WORK_PER_TICK: usize = 2_000_000;
@@ -57,6 +58,8 @@ pub struct Shape<'a> {
     pub free: &'a [bool],
     /// Diagonal blocks of the elements' stiffness, N/m: xx, xy, xz, yy, yz, zz.
     pub blocks: &'a [[f32; 6]],
+    /// What presses and holds.
+    pub terms: &'a Terms,
 }
 
 fn mean_diagonal(block: &[f32; 6]) -> f32 {
@@ -290,6 +293,17 @@ impl Profile {
         for (node, corners) in layout.weights.iter().enumerate().filter(|(node, _)| !shape.free[*node]) {
             self.add_node(corners, mean_diagonal(&shape.blocks[node]) - shape.mass[node] * shape.per_mass);
         }
+        // and one that is held or pressed by what holds it: unknown to the lattice, that would cost every solve half its iterations
+        if !shape.terms.is_empty() {
+            let mut held = vec![[0.0; 6]; shape.mass.len()];
+            shape.terms.diagonal(&mut held);
+            for (node, corners) in layout.weights.iter().enumerate().filter(|(node, _)| shape.free[*node]) {
+                let stiffness = mean_diagonal(&held[node]);
+                if stiffness > 0.0 {
+                    self.add_node(corners, stiffness);
+                }
+            }
+        }
     }
 
     /// Adds `stiffness` w wᵀ for one node of the body.
@@ -500,6 +514,7 @@ mod tests {
             per_mass: 1.0,
             free: &free,
             blocks: &blocks,
+            terms: &Terms::default(),
         };
         let mut laying = shape.begin();
         let layout = loop {

@@ -202,7 +202,7 @@ impl SoftBody {
         let mut first_correction = 0.0;
         for step in 0..self.settings.newton_steps_max.max(1) {
             if step == 0 {
-                self.renew_preconditioner(crew, &tick, &rule, dt_secs);
+                self.renew_preconditioner(crew, &tick, &terms, &rule, dt_secs);
             } else if !contacts.is_empty() {
                 contacts.linearise(self, loads.tools, &tick.moved, &mut terms);
                 energy = tick.total(crew, &self.elements, &mut terms);
@@ -296,14 +296,14 @@ impl SoftBody {
         Rule::new(scheme, dt_secs, loads.mass_damping_per_s)
     }
 
-    fn renew_preconditioner(&mut self, crew: &mut Crew, tick: &Tick, rule: &Rule, dt_secs: f32) {
+    fn renew_preconditioner(&mut self, crew: &mut Crew, tick: &Tick, terms: &Terms, rule: &Rule, dt_secs: f32) {
         let is_first = self.stale || dt_secs != self.last_dt_secs;
         if is_first || !self.blocks_are_good {
             self.renew_blocks(crew);
         }
         let Self { rest, tets, shapes, is_pinned, elements, mass, blocks, .. } = self;
         let per_mass = rule.per_mass;
-        let shape = Shape { rest, tets, shapes, is_pinned, elements, mass, per_mass, free: &tick.free, blocks };
+        let shape = Shape { rest, tets, shapes, is_pinned, elements, mass, per_mass, free: &tick.free, blocks, terms };
         if is_first {
             self.lattice.build(&shape);
             self.last_dt_secs = dt_secs;

@@ -95,6 +95,10 @@ impl Contact {
 }
 
 impl Terms {
+    pub fn is_empty(&self) -> bool {
+        self.contacts.is_empty() && self.springs.is_empty()
+    }
+
     /// Energy at the displacements `moved` of this tick, J.
     pub fn energy(&self, moved: &[Node]) -> f64 {
         let mut sum = 0.0f64;
