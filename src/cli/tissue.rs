@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::geom::TetMesh;
-use crate::tissue::{BodyError, BodySpec, Loads, Material, SoftBody, SolverSettings, StepError};
+use crate::tissue::{BodyError, BodySpec, Loads, Material, SoftBody, SolverSettings, StepError, TimeScheme};
 
 /// Why an experiment was not run.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -17,7 +17,7 @@ pub enum SimulateError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{} is not an experiment", path.display())]
     #[diagnostic(help(
-        "it needs mesh {{vertices, tets, fixed, tip, top_centre}}, material {{young_pa, poisson, density_kg_m3}}, gravity_m_s2, mass_damping_per_s, dt_s and frames"
+        "it needs mesh {{vertices, tets, fixed, tip, top_centre}}, material {{young_pa, poisson, density_kg_m3}}, gravity_m_s2, mass_damping_per_s, dt_s and frames; drive, scramble_seed, threads and scheme (backward_euler or bdf2) may stand in it"
     ))]
     Parse { path: PathBuf, source: serde_json::Error },
     #[error(transparent)]
@@ -42,6 +42,8 @@ struct Case {
     drive: Option<Drive>,
     scramble_seed: Option<u64>,
     threads: Option<usize>,
+    #[serde(default)]
+    scheme: TimeScheme,
 }
 
 #[derive(Deserialize)]
@@ -94,7 +96,7 @@ fn run(case: Case, threads: usize) -> Result<serde_json::Value, SimulateError> {
     let CaseMaterial { young_pa, poisson, density_kg_m3 } = case.material;
     let material = Material { name: "case".into(), young_pa, poisson, density_kg_m3, stress_limit_pa: f32::MAX };
     // the experiment stands in free space
-    let settings = SolverSettings { floor_y_m: None, ..SolverSettings::default() };
+    let settings = SolverSettings { scheme: case.scheme, floor_y_m: None, ..SolverSettings::default() };
     let mut body = SoftBody::new(BodySpec {
         mesh: TetMesh { vertices, tets: case.mesh.tets },
         materials: vec![material],
@@ -134,6 +136,7 @@ fn run(case: Case, threads: usize) -> Result<serde_json::Value, SimulateError> {
     Ok(json!({
         "solver": "halsted",
         "settings": {
+            "scheme": settings.scheme,
             "newton_steps_max": settings.newton_steps_max,
             "cg_tolerance": settings.cg_tolerance,
             "newton_steps_per_frame": f64::from(newton_steps) / frames,

@@ -100,6 +100,8 @@ pub struct SoftBody {
     pub(super) blocks: Vec<[f32; 6]>,
     pub(super) stale: bool,
     pub(super) blocks_are_good: bool,
+    /// No elements have changed since `blocks` was made.
+    pub(super) blocks_are_whole: bool,
     /// Ticks that begin with clamped elements.
     pub(super) clamped_ticks_left: u32,
     pub(super) surface: Surface,
@@ -177,6 +179,7 @@ impl SoftBody {
             on_cut: vec![false; nodes],
             stale: true,
             blocks_are_good: false,
+            blocks_are_whole: false,
             clamped_ticks_left: 0,
             anchors: Vec::new(),
             contact_memory: ContactMemory::default(),
@@ -241,7 +244,7 @@ impl SoftBody {
         self.work.resize(nodes);
         self.extra.clear();
         self.extra.resize(nodes, [0.0; 4]);
-        self.blocks_are_good = false;
+        self.blocks_are_whole = false;
     }
 
     /// World positions of the nodes, m.

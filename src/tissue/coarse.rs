@@ -501,7 +501,7 @@ mod tests {
         let mut blocks = vec![[0.0; 6]; rest.len()];
         Crew::call(true, |crew| {
             elements.evaluate(crew, || (), |_| [0.0; 4]);
-            elements.diagonal(crew, &mut blocks);
+            elements.diagonal(crew, true, &mut blocks);
         });
         let mass = vec![0.0; rest.len()];
         let shape = Shape {

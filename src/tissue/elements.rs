@@ -71,6 +71,7 @@ struct Chunk {
     output: Box<[Node; LOCAL]>,
     /// Upper triangles of the diagonal blocks: xx, xy, xz, yy, yz, zz.
     diagonal: Box<[[f32; 6]; LOCAL]>,
+    has_diagonal: bool,
     energy: f64,
 }
 
@@ -208,10 +209,14 @@ impl Elements {
     }
 
     /// Adds the 3 × 3 diagonal blocks of the stiffness at the last evaluated state; their cofactor term vanishes, so they are positive.
-    pub fn diagonal(&mut self, crew: &mut Crew, out: &mut [[f32; 6]]) {
+    /// Where not `all` is wanted, chunks that have been asked before answer what they answered then.
+    pub fn diagonal(&mut self, crew: &mut Crew, all: bool, out: &mut [[f32; 6]]) {
         crew.each(parts(&mut self.chunks, 1), |_, chunk| {
             let chunk = &mut chunk[0];
-            widest!((chunk: &'a mut Chunk = chunk) -> () { chunk.diagonal() });
+            if all || !chunk.has_diagonal {
+                widest!((chunk: &'a mut Chunk = chunk) -> () { chunk.diagonal() });
+                chunk.has_diagonal = true;
+            }
         });
         for chunk in &self.chunks {
             for (&node, block) in chunk.nodes.iter().zip(chunk.diagonal.iter()) {
@@ -322,6 +327,7 @@ impl Chunk {
             evaluated: vec![rest_state; batches.len()],
             tets: members.to_vec(),
             diagonal: Box::new([[0.0; 6]; LOCAL]),
+            has_diagonal: false,
             nodes: own,
             batches,
             input: Box::new([[0.0; 4]; LOCAL]),
@@ -483,7 +489,7 @@ mod tests {
         assert!((out[1][0] - 224.359).abs() < 1e-3, "{:?}", out);
         assert!((out[2][1] - 96.1538).abs() < 1e-3);
         let mut diagonal = vec![[0.0; 6]; 4];
-        Crew::call(true, |crew| body.diagonal(crew, &mut diagonal));
+        Crew::call(true, |crew| body.diagonal(crew, true, &mut diagonal));
         assert!((diagonal[1][0] - 224.359).abs() < 1e-3 && (diagonal[1][3] - 64.1026).abs() < 1e-3);
     }
 

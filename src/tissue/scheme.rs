@@ -9,9 +9,11 @@
 //! tick, so a body takes one Euler tick when it starts, comes to rest or is given another time step.
 
 use glam::Vec3;
+use serde::{Deserialize, Serialize};
 
 /// How a tick is taken in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TimeScheme {
     /// First order; damps by itself, most of all fast motion.
     #[default]

@@ -299,7 +299,9 @@ impl SoftBody {
     fn renew_preconditioner(&mut self, crew: &mut Crew, tick: &Tick, terms: &Terms, rule: &Rule, dt_secs: f32) {
         let is_first = self.stale || dt_secs != self.last_dt_secs;
         if is_first || !self.blocks_are_good {
-            self.renew_blocks(crew);
+            self.renew_blocks(crew, true);
+        } else if !self.blocks_are_whole {
+            self.renew_blocks(crew, false);
         }
         let Self { rest, tets, shapes, is_pinned, elements, mass, blocks, .. } = self;
         let per_mass = rule.per_mass;
@@ -309,14 +311,15 @@ impl SoftBody {
             self.last_dt_secs = dt_secs;
             self.stale = false;
         } else if self.lattice.advance(&shape) {
-            self.renew_blocks(crew);
+            self.renew_blocks(crew, true);
         }
     }
 
-    fn renew_blocks(&mut self, crew: &mut Crew) {
+    fn renew_blocks(&mut self, crew: &mut Crew, all: bool) {
         self.blocks.fill([0.0; 6]);
-        self.elements.diagonal(crew, &mut self.blocks);
+        self.elements.diagonal(crew, all, &mut self.blocks);
         self.blocks_are_good = true;
+        self.blocks_are_whole = true;
     }
 
     /// Shortens the step until the potential falls; `None` leaves the tick where it was.

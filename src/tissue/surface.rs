@@ -137,7 +137,7 @@ mod tests {
         assert!(body.tets.len() > 3000, "the cuts went through tissue");
         let u: Vec<[f32; 4]> =
             (0..body.rest.len()).map(|_| [chance.normal(), chance.normal(), chance.normal(), 0.0].map(|x| 1e-3 * x)).collect();
-        let mut forces = |body: &mut SoftBody| -> Vec<[f32; 4]> {
+        let forces = |body: &mut SoftBody| -> Vec<[f32; 4]> {
             Crew::call(true, |crew| body.elements.evaluate(crew, || (), |node| u[node]));
             (0..body.rest.len()).map(|node| body.elements.force(node)).collect()
         };
