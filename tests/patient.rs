@@ -17,7 +17,7 @@ use halsted::{
     patient::{
         DeidentifyError, DeidentifyOptions, Fault, ImportError, ImportOptions, ImportReport, LabelError, SeriesError,
         SeriesResult, TWIN_FILE, Twin, TwinError, deidentify_file, deidentify_folder, import, labels, patient_info, read_folder,
-        read_series,
+        read_recipe, read_series,
     },
 };
 use serde_json::Value;
@@ -143,7 +143,7 @@ fn the_answer_of_patient_info_has_the_agreed_keys_and_the_voxel_asked_for() {
 #[test]
 fn files_that_are_not_dicom_are_skipped_and_counted_and_missing_or_empty_folders_are_named() {
     let set = read_folder(&asset("scans/ct-liver-contrast"), &|_, _| ()).expect("the bundled scan is sound");
-    assert_eq!((set.series.len(), set.skipped), (1, 3), "labels, licence and README are no DICOM");
+    assert_eq!((set.series.len(), set.skipped), (1, 5), "labels, recipe, record, licence and README are no DICOM");
     let folder = tempfile::tempdir().expect("a temporary folder");
     assert!(matches!(read_series(folder.path(), &|_, _| ()), Err(SeriesError::Empty(_))));
     assert!(matches!(read_series(&folder.path().join("nowhere"), &|_, _| ()), Err(SeriesError::NotFound(_))));
@@ -395,18 +395,9 @@ fn damaged_label_maps_are_refused() {
     }
 }
 
-const ATTRIBUTION: &str = "Wasserthal et al., TotalSegmentator (github.com/wasserth/TotalSegmentator), Apache-2.0; Radiology: Artificial \
-    Intelligence 2023, doi:10.1148/ryai.230024";
-
 fn liver_options() -> ImportOptions {
-    ImportOptions {
-        name: "liver-contrast".into(),
-        labels: Some(asset("scans/ct-liver-contrast/labels.nii.gz")),
-        label: 5,
-        organ: "liver".into(),
-        attribution: Some(ATTRIBUTION.into()),
-        ..ImportOptions::default()
-    }
+    let recipe = read_recipe(&asset("scans/ct-liver-contrast")).expect("sound").expect("a recipe lies beside the scan");
+    recipe.options
 }
 
 fn imported() -> &'static (Twin, ImportReport) {

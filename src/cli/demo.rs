@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     assessment::write_assessment,
-    patient::{ImportOptions, import},
+    patient::{RECIPE_FILE, Recipe, import, read_recipe},
+    scenario,
     session::{
         Trace,
         plugin::{SessionConfig, Source},
@@ -28,17 +29,20 @@ pub struct Demo {
     /// Where everything goes
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
+    /// The case: its patient is made anew from the bundled scan that it names
+    #[arg(long, default_value = "wedge_excision")]
+    case: PathBuf,
 }
 
 impl Demo {
     pub fn run(self) -> Answer {
         let start = Instant::now();
         let assets = assets::assets()?;
-        let scan = assets.join("scans").join("ct-liver-contrast");
+        let case = assets::case(&self.case)?;
+        let Recipe { scan, options } = recipe_of(&case, &assets.join("scans"))?;
         let out = &self.out;
 
         // the twin is made anew from the images: out/patients is an assets folder of its own
-        let options = bundled_liver(&scan);
         let progress = Progress::new();
         let imported = import(&scan, &options, &|stage, done, total| progress.at(stage, done, total));
         progress.end();
@@ -52,7 +56,6 @@ impl Demo {
         print_line(&super::patient::summary(&report))?;
         let imported_in = start.elapsed();
 
-        let case = assets::case(Path::new("wedge_excision"))?;
         let path = trace_path(out, &case);
         let config =
             SessionConfig { case, assets: out.clone(), seed: 1, source: Source::Bot(Skill::EXPERT), trace: Some(path.clone()) };
@@ -98,18 +101,32 @@ fn operate(config: SessionConfig, out: &Path) -> miette::Result<(Trace, Vec<(Str
     Ok((simulate(config, None, "operating without pictures")?, Vec::new()))
 }
 
-/// How the bundled scan becomes the bundled twin.
-fn bundled_liver(scan: &Path) -> ImportOptions {
-    ImportOptions {
-        name: "liver-contrast".to_owned(),
-        labels: Some(scan.join("labels.nii.gz")),
-        label: 5,
-        organ: "liver".to_owned(),
-        record: Some(scan.join("record.ron")),
-        attribution: Some(
-            "Wasserthal et al., TotalSegmentator (github.com/wasserth/TotalSegmentator), Apache-2.0; Radiology: Artificial Intelligence 2023, doi:10.1148/ryai.230024"
-                .to_owned(),
-        ),
-        ..ImportOptions::default()
+/// How the patient of a case is made: the recipe, beside a bundled scan, that bears the name of the case's twin.
+fn recipe_of(case: &Path, scans: &Path) -> miette::Result<Recipe> {
+    let text = std::fs::read_to_string(case).map_err(|why| miette::miette!("{}: cannot be read: {why}", case.display()))?;
+    let scenario = scenario::parse(&text, &case.display().to_string()).map_err(|faults| miette::miette!("{faults}"))?;
+    let Some(patient) = scenario.patient else {
+        return Err(miette::miette!(
+            help = "choose a case with a patient, such as wedge_excision",
+            "{}: no patient",
+            case.display()
+        ));
+    };
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(scans)
+        .map_err(|why| miette::miette!("{}: cannot be read: {why}", scans.display()))?
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    folders.sort();
+    for folder in folders {
+        if let Some(recipe) = read_recipe(&folder)?.filter(|recipe| recipe.options.name == patient.twin) {
+            return Ok(recipe);
+        }
     }
+    Err(miette::miette!(
+        help = "`halsted run` operates on twins that are there already",
+        "no scan in {} has an {RECIPE_FILE} that makes the twin `{}`",
+        scans.display(),
+        patient.twin
+    ))
 }

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 
 use super::{Answer, Found, print_json, print_line, progress::Progress};
 use crate::patient::{
-    DeidentifyOptions, ImportOptions, ImportReport, Picture, Plane, SeriesInfo, Twin, Window, deidentify_folder, import, middle,
-    patient_info, read_series, report_html,
+    DeidentifyOptions, ImportOptions, ImportReport, Picture, Plane, RECIPE_FILE, Recipe, SeriesInfo, Twin, Window,
+    deidentify_folder, import, middle, patient_info, read_recipe, read_series, report_html,
 };
 
 #[derive(Subcommand)]
@@ -43,7 +43,7 @@ pub struct Info {
 
 #[derive(Args)]
 pub struct Import {
-    /// The folder of the series
+    /// The folder of the series; with an `import.ron` in it, that says the rest
     dir: PathBuf,
     /// Where the twin goes (a new folder)
     #[arg(long, value_name = "DIR")]
@@ -176,23 +176,42 @@ fn write_slices(path: &Path, folder: &Path, window: Option<Window>) -> miette::R
 
 impl Import {
     fn run(self) -> Answer {
-        let stem = self.out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let default = ImportOptions::default();
-        let options = ImportOptions {
-            name: self.name.unwrap_or(stem),
-            labels: self.labels,
-            label: self.label,
-            organ: self.organ,
-            hu_range: self.hu,
-            series: self.series,
-            feature_mm: self.feature_mm.unwrap_or(default.feature_mm),
-            attribution: self.attribution,
-            record: self.record,
-            model: self.model,
-            ..default
+        let recipe = if self.labels.is_none() && self.hu.is_none() { read_recipe(&self.dir)? } else { None };
+        let (scan, options) = match recipe {
+            Some(Recipe { scan, options }) => {
+                eprintln!("as {} says", self.dir.join(RECIPE_FILE).display());
+                let options = ImportOptions {
+                    name: self.name.unwrap_or(options.name),
+                    series: self.series,
+                    feature_mm: self.feature_mm.unwrap_or(options.feature_mm),
+                    attribution: self.attribution.or(options.attribution),
+                    record: self.record.or(options.record),
+                    model: self.model,
+                    ..options
+                };
+                (scan, options)
+            }
+            None => {
+                let stem = self.out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                let default = ImportOptions::default();
+                let options = ImportOptions {
+                    name: self.name.unwrap_or(stem),
+                    labels: self.labels,
+                    label: self.label,
+                    organ: self.organ,
+                    hu_range: self.hu,
+                    series: self.series,
+                    feature_mm: self.feature_mm.unwrap_or(default.feature_mm),
+                    attribution: self.attribution,
+                    record: self.record,
+                    model: self.model,
+                    ..default
+                };
+                (self.dir, options)
+            }
         };
         let progress = Progress::new();
-        let imported = import(&self.dir, &options, &|stage, done, total| progress.at(stage, done, total));
+        let imported = import(&scan, &options, &|stage, done, total| progress.at(stage, done, total));
         progress.end();
         let (twin, report) = imported?;
         twin.write(&self.out)?;

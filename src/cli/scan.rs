@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use bevy::math::DVec3;
 use clap::Args;
+use glam::DVec3;
 
 use super::{Answer, Found, print_line};
 use crate::{

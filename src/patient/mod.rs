@@ -26,6 +26,7 @@ mod picture;
 mod pixels;
 pub mod plugin;
 mod quality;
+mod recipe;
 mod record;
 mod report;
 mod ron_file;
@@ -46,6 +47,7 @@ pub use model::{Feature, Fitted, Parameter, Predictor, TwinModel, Weight, unit_o
 pub use parameters::Parameters;
 pub use picture::{Picture, Plane, Window, data_uri, middle};
 pub use quality::MeshQuality;
+pub use recipe::{RECIPE_FILE, Recipe, read_recipe};
 pub use record::{Diagnosis, Fibrosis, Hypertension, Laboratory, Medication, PatientRecord, Sex, Steatosis, VitalSigns};
 pub use report::report_html;
 pub use ron_file::RonError;

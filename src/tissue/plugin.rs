@@ -111,7 +111,7 @@ fn solve_bodies(
 /// How often the stress of a whole body is looked at, ticks: 1/15 s, faster than a tool can load and unload tissue unnoticed.
 const STRESS_EVERY: u64 = 6;
 
-/// Tells of tissue that passed its limit.
+/// Tells of tissue that passed its limit and still belongs to the patient: what has come free is a specimen or a scrap.
 pub fn report_overstress(
     mut bodies: Query<(Entity, &mut Tissue)>,
     tick: Res<crate::clock::plugin::Tick>,
@@ -124,9 +124,10 @@ pub fn report_overstress(
         let tissue = tissue.as_mut();
         let body = &tissue.body;
         tissue.overstressed.resize(body.positions().len(), false);
+        let attached = body.attached_nodes();
         let limit_pa = body.materials().iter().map(|material| material.stress_limit_pa).fold(f32::INFINITY, f32::min);
         for (node, stress_pa) in body.nodal_stress().into_iter().enumerate() {
-            let over = stress_pa > limit_pa;
+            let over = stress_pa > limit_pa && attached[node];
             if over && !tissue.overstressed[node] {
                 let (rest, place) = (body.rest_positions()[node], body.positions()[node]);
                 messages.write(TissueOverstressed { tissue: entity, node: node as u32, rest, stress_pa, limit_pa, place });

@@ -80,6 +80,17 @@ impl SoftBody {
         !self.pieces.pinned[self.pieces.of_tet[point.tet] as usize]
     }
 
+    /// Whether each node belongs to a piece that holds a pinned node: the patient's, not a specimen's or a scrap's.
+    pub fn attached_nodes(&self) -> Vec<bool> {
+        let mut attached = vec![false; self.rest.len()];
+        for (corners, &piece) in self.tets.iter().zip(&self.pieces.of_tet) {
+            if self.pieces.pinned[piece as usize] {
+                corners.iter().for_each(|&v| attached[v as usize] = true);
+            }
+        }
+        attached
+    }
+
     /// Where the tissue around `from` still hangs on fixed nodes across the border of a region, at rest, m: the crossing of the shortest
     /// way (from element to element by shared nodes) to an element with a fixed node. Nothing when it hangs on none.
     pub fn link_across(&self, from: Vec3, inside: impl Fn(Vec3) -> bool) -> Option<Vec3> {
