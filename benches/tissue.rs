@@ -54,7 +54,7 @@ fn contact_tick(bencher: Bencher, cells: [usize; 3]) {
             ToolShape { tool: 1, pose: Pose { position: held.position + lift, ..held }, capsules: vec![], friction: 0.2 },
         ];
         tick += 1;
-        body.step(&Loads { gravity: Vec3::NEG_Y * 9.81, mass_damping_per_s: 5.0, tools: &tools, driven: &[] }, DT)
+        body.step(&Loads { gravity: Vec3::NEG_Y * 9.81, mass_damping_per_s: 5.0, tools: &tools, ..Loads::default() }, DT)
     });
 }
 

@@ -3,6 +3,7 @@
 
 mod assets;
 mod check;
+mod conform;
 mod demo;
 mod fit;
 mod metrics;
@@ -82,6 +83,8 @@ enum TissueCommand {
         #[arg(long)]
         json: bool,
     },
+    /// The conformance sheet: experiments with known answers, measured on this build; exit 1 when one is off
+    Conform(conform::Conform),
 }
 
 /// Runs the program and gives its exit code.
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check { paths, json }) => check::check(&paths, json),
         Some(Command::Patient(patient)) => patient.run(),
         Some(Command::Tissue(TissueCommand::Simulate { case, json })) => tissue_simulate(&case, json),
+        Some(Command::Tissue(TissueCommand::Conform(conform))) => conform.run(),
         Some(Command::Metrics { file, json, filter }) => metrics::metrics(&file, json, filter),
         Some(Command::Score(score)) => score.run(),
         Some(Command::Replay(replay)) => replay.run(),

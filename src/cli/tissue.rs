@@ -118,8 +118,12 @@ fn run(case: Case, threads: usize) -> Result<serde_json::Value, SimulateError> {
             .zip(start)
             .map(|(drive, from)| (drive.vertex, from + Vec3::from(drive.velocity_m_s) * (frame as f32 * case.dt_s)))
             .collect();
-        let loads =
-            Loads { gravity: case.gravity_m_s2.into(), mass_damping_per_s: case.mass_damping_per_s, tools: &[], driven: &driven };
+        let loads = Loads {
+            gravity: case.gravity_m_s2.into(),
+            mass_damping_per_s: case.mass_damping_per_s,
+            driven: &driven,
+            ..Loads::default()
+        };
         let before = Instant::now();
         let report = body.step(&loads, case.dt_s);
         frame_ms.push(before.elapsed().as_secs_f64() * 1e3);

@@ -9,6 +9,7 @@
 
 mod body;
 mod coarse;
+pub mod conform;
 mod contact;
 mod crew;
 mod crumb;

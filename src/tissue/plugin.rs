@@ -86,7 +86,8 @@ fn solve_bodies(
     mut rested: MessageWriter<BodyRested>,
 ) {
     for (entity, mut tissue) in &mut bodies {
-        let loads = Loads { gravity: GRAVITY, mass_damping_per_s: tissue.mass_damping_per_s, tools: &shapes.0, driven: &[] };
+        let loads =
+            Loads { gravity: GRAVITY, mass_damping_per_s: tissue.mass_damping_per_s, tools: &shapes.0, ..Loads::default() };
         match tissue.body.step(&loads, TICK_SECS) {
             Ok(report) => {
                 let last = tissue.tool_forces;

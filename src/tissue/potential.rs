@@ -65,6 +65,13 @@ impl Tick {
                 moved[local] = (coast + gravity * (rule.pull * share)).extend(0.0).to_array();
             }
         });
+        for &(node, force) in loads.forces {
+            let node = node as usize;
+            if self.free[node] {
+                let far = force * (rule.pull / body.mass[node]);
+                self.target[node].iter_mut().zip(far.to_array()).for_each(|(target, far)| *target += far);
+            }
+        }
         for &(node, to) in loads.driven {
             let node = node as usize;
             self.free[node] = false;

@@ -82,6 +82,8 @@ pub struct Loads<'a> {
     pub tools: &'a [ToolShape],
     /// Nodes that are put at a world position by the end of the tick.
     pub driven: &'a [(u32, Vec3)],
+    /// Forces that keep their direction on nodes, N: a pressure shared out among the corners of its faces, a weight on a thread.
+    pub forces: &'a [(u32, Vec3)],
 }
 
 /// Force of the tissue on one tool, N.
@@ -135,6 +137,8 @@ pub enum StepError {
     Load,
     #[error("node {node} is driven to a point that is not finite, or does not exist")]
     Driven { node: u32 },
+    #[error("the force on node {node} is not finite, or the node does not exist")]
+    Force { node: u32 },
     #[error("the pose of tool {tool} is not finite")]
     Tool { tool: u8 },
 }
@@ -143,7 +147,7 @@ impl StepError {
     /// The node to report, where there is one.
     pub fn node(&self) -> Option<u32> {
         match self {
-            Self::Lost { node } | Self::Driven { node } => Some(*node),
+            Self::Lost { node } | Self::Driven { node } | Self::Force { node } => Some(*node),
             Self::Load | Self::Tool { .. } => None,
         }
     }
@@ -273,6 +277,9 @@ impl SoftBody {
         }
         if let Some(&(node, _)) = loads.driven.iter().find(|(v, x)| *v as usize >= self.rest.len() || !x.is_finite()) {
             return Err(StepError::Driven { node });
+        }
+        if let Some(&(node, _)) = loads.forces.iter().find(|(v, f)| *v as usize >= self.rest.len() || !f.is_finite()) {
+            return Err(StepError::Force { node });
         }
         match loads.tools.iter().find(|tool| !tool.is_sound()) {
             Some(tool) => Err(StepError::Tool { tool: tool.tool }),
