@@ -12,3 +12,4 @@ mod scoring;
 mod session;
 mod theatre;
 mod tissue;
+mod torture;

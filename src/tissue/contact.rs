@@ -16,7 +16,7 @@ use super::terms::{Contact, Terms, vec3};
 use crate::geom::Pose;
 
 /// Depth at which a tool counts as having gone through, m.
-const DEEPEST_M: f32 = 0.03;
+pub(super) const DEEPEST_M: f32 = 0.03;
 
 /// How far a tip that pokes straight through a face is looked for behind it, m.
 const POKE_M: f32 = 0.015;

@@ -16,6 +16,7 @@ mod crumb;
 mod cut;
 mod elements;
 mod grasp;
+mod haste;
 mod lanes;
 mod layout;
 mod material;

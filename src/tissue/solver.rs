@@ -178,16 +178,7 @@ fn shorten(step: &mut [Node], limit_m: f32) {
 }
 
 impl SoftBody {
-    /// Advances one tick; the same state and loads always give the same outcome, bit for bit, on any number of threads.
-    ///
-    /// # Errors
-    /// [`StepError`] when the loads are unsound or the solve is lost; the body then rests at its last good pose and may be stepped again.
-    pub fn step(&mut self, loads: &Loads, dt_secs: f32) -> Result<StepReport, StepError> {
-        let alone = !self.elements.are_many();
-        Crew::call(alone, |crew| self.minimise(crew, loads, dt_secs))
-    }
-
-    fn minimise(&mut self, crew: &mut Crew, loads: &Loads, dt_secs: f32) -> Result<StepReport, StepError> {
+    pub(super) fn minimise(&mut self, crew: &mut Crew, loads: &Loads, dt_secs: f32) -> Result<StepReport, StepError> {
         self.check(loads, dt_secs).inspect_err(|_| self.come_to_rest())?;
         let mut report = StepReport::default();
         let rule = self.rule(loads, dt_secs);
