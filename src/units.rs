@@ -87,6 +87,11 @@ positive!(
     "pascals"
 );
 positive!(
+    /// What it takes to part a material, J/m² of new crack.
+    FractureToughness,
+    "joules per square metre"
+);
+positive!(
     /// A mass density, kg/m³.
     Density,
     "kilograms per cubic metre"

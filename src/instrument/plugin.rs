@@ -172,9 +172,12 @@ fn work_jaws(
             }
             (Some(JawEvent::Bit { widest_rad }), ToolKind::Scissors) => {
                 let sweep = BladeSweep { polygon: tool.blade_sweep(widest_rad) };
+                // the blades close from the hinge to the tips, and push the tissue out that way
+                let way = tool.pose.position - tool.hinge();
                 for (entity, mut tissue) in &mut tissues {
                     let report = tissue.body.cut(&sweep);
                     if !report.opened.is_empty() {
+                        tissue.resistance_n[tool.side.index()] += report.resistance_n(way);
                         cuts.write(TissueCut { side: tool.side, tissue: entity, report, place: tool.pose.position });
                     }
                 }
@@ -268,8 +271,7 @@ fn forget_slipped(mut tools: Query<&mut Tool>, mut grips: MessageReader<GripSlip
 fn read_forces(mut tools: Query<&mut Tool>, tissues: Query<&Tissue>, rings: Query<&RingObject>) {
     for mut tool in &mut tools {
         let number = tool.side.index();
-        let tissue: Vec3 =
-            tissues.iter().map(|tissue| tissue.tool_forces[number].contact_n + tissue.tool_forces[number].grip_n).sum();
+        let tissue: Vec3 = tissues.iter().map(|tissue| tissue.tool_forces[number].total_n()).sum();
         let ring: Vec3 = rings
             .iter()
             .filter(|ring| ring.holds.first().is_some_and(|(holder, _)| *holder as usize == number))

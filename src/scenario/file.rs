@@ -6,7 +6,7 @@ use crate::{
     instrument::ToolKind,
     patient::physiology::{Order, Sign},
     rigid::Half,
-    units::{Millimetres, Newtons, Pascals, Seconds, Share},
+    units::{FractureToughness, Millimetres, Newtons, Pascals, Seconds, Share},
 };
 
 /// The only version there is.
@@ -73,6 +73,10 @@ pub struct PatientPart {
     pub lesion: Lesion,
     /// Von Mises stress above which tissue counts as over-stressed.
     pub stress_limit_pa: Pascals,
+    /// What blades have to overcome; without it they meet no resistance. Liver: 164 ± 6 J/m² (porcine, ex vivo; Gokgol, Basdogan & Canadinc,
+    /// “Estimation of fracture toughness of liver tissue”, Med Eng Phys 2012).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toughness_j_m2: Option<FractureToughness>,
     /// Distance between the lesion and the planes of the wedge.
     pub margin_mm: Millimetres,
     /// Each plane's angle from the vertical.

@@ -364,8 +364,13 @@ fn make_body(scenario: &Scenario, twin: &Twin, lesion: Vec3) -> Result<SoftBody,
     let tet_material = (0..twin.tets.tets.len()).map(|tet| u8::from(centre(tet).distance(lesion) < radius)).collect();
     let below = 1e-3 * patient.held_below_mm;
     let pinned = (0u32..).zip(&twin.tets.vertices).filter(|(_, v)| v.y < below).map(|(node, _)| node).collect();
-    SoftBody::new(BodySpec { mesh: twin.tets.clone(), materials: vec![organ, stiff], tet_material, pinned, settings: default() })
-        .map_err(|why| SessionError::Tissue(why.to_string()))
+    let spec = BodySpec { mesh: twin.tets.clone(), materials: vec![organ, stiff], tet_material, pinned, settings: default() };
+    let made = SoftBody::new(spec).and_then(|mut body| {
+        let toughness = patient.toughness_j_m2.map_or(0.0, |toughness| toughness.get() as f32);
+        body.set_toughness(&[toughness; 2])?;
+        Ok(body)
+    });
+    made.map_err(|why| SessionError::Tissue(why.to_string()))
 }
 
 /// Where the recorder stands in each stream of messages.

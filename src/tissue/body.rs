@@ -47,6 +47,8 @@ pub enum BodyError {
     MaterialCount { given: usize, tets: usize },
     #[error("tetrahedron {tet} is of material {material}, but there are only {materials} (0 to {})", materials.saturating_sub(1))]
     NoSuchMaterial { tet: usize, material: u8, materials: usize },
+    #[error("the fracture toughness of material {material} is {given} J/m²: it must be zero or positive")]
+    Toughness { material: usize, given: f32 },
     #[error("vertex {vertex} is to be pinned, but there are only {vertices}")]
     NoSuchPinned { vertex: u32, vertices: usize },
 }
@@ -86,6 +88,8 @@ pub struct SoftBody {
     /// Bit `k`: the face opposite corner `k` is part of the surface now.
     pub(super) exposed: Vec<u8>,
     pub(super) materials: Vec<Material>,
+    /// Fracture toughness of each material, J/m²; 0 past its end.
+    pub(super) toughness: Vec<f32>,
     pub(super) pinned: Vec<u32>,
     pub(super) is_pinned: Vec<bool>,
     /// Nodes that a cut has passed through.
@@ -202,6 +206,7 @@ impl SoftBody {
             exposed: capsule.clone(),
             capsule,
             materials,
+            toughness: Vec::new(),
             pinned,
             is_pinned,
             shapes,
@@ -245,6 +250,23 @@ impl SoftBody {
         self.extra.clear();
         self.extra.resize(nodes, [0.0; 4]);
         self.blocks_are_whole = false;
+    }
+
+    /// Says what it takes to part the tissue of each material, J/m². Until then parting takes nothing.
+    ///
+    /// # Errors
+    /// [`BodyError::Toughness`] where one is negative or not finite; nothing is changed then.
+    pub fn set_toughness(&mut self, of_materials: &[f32]) -> Result<(), BodyError> {
+        if let Some(material) = of_materials.iter().position(|g| !g.is_finite() || *g < 0.0) {
+            return Err(BodyError::Toughness { material, given: of_materials[material] });
+        }
+        self.toughness = of_materials.to_vec();
+        Ok(())
+    }
+
+    /// Fracture toughness of the material of one tetrahedron, J/m²; 0 where none is given.
+    pub(super) fn toughness(&self, tet: usize) -> f32 {
+        self.toughness.get(usize::from(self.tet_material[tet])).copied().unwrap_or(0.0)
     }
 
     /// World positions of the nodes, m.

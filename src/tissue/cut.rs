@@ -41,6 +41,8 @@ pub struct CutReport {
     pub opened: Vec<[Vec3; 3]>,
     /// Their area at rest, one side, m².
     pub area_m2: f32,
+    /// What parting them took, J: their area times the toughness of the tissue on both sides, in the mean.
+    pub energy_j: f32,
     pub rest_volume_before_m3: f64,
     pub rest_volume_after_m3: f64,
     pub tets_added: usize,
@@ -51,6 +53,11 @@ pub struct CutReport {
 }
 
 impl CutReport {
+    /// Force of the tissue on a blade that made this cut on a straight way, N: the work of fracture, spread evenly over the way, against it.
+    pub fn resistance_n(&self, way: Vec3) -> Vec3 {
+        way.try_normalize().map_or(Vec3::ZERO, |forward| forward * (-self.energy_j / way.length()))
+    }
+
     /// Distance of a point of the rest shape to the nearest parted face, m; infinite where nothing was parted.
     pub fn distance_to(&self, rest: Vec3) -> f32 {
         let distance = |&face: &[Vec3; 3]| super::contact::closest_points(rest, rest, face).on_triangle.distance(rest);
@@ -530,7 +537,10 @@ impl Cutting<'_> {
                 face
             };
             if sides.len() == 2 && corners(sides[0]) != corners(sides[1]) {
-                report.area_m2 += 0.5 * (rest[1] - rest[0]).cross(rest[2] - rest[0]).length();
+                let area = 0.5 * (rest[1] - rest[0]).cross(rest[2] - rest[0]).length();
+                let toughness = |(tet, _): (u32, usize)| self.body.toughness(tet as usize);
+                report.area_m2 += area;
+                report.energy_j += area * 0.5 * (toughness(sides[0]) + toughness(sides[1]));
                 report.opened.push(rest);
                 materials.extend(sides.iter().map(|&(tet, _)| self.body.tet_material[tet as usize]));
             }

@@ -12,8 +12,10 @@ pub struct Tissue {
     pub body: SoftBody,
     /// Velocity lost per second to what is not modelled (neighbouring organs, fluid), 1/s.
     pub mass_damping_per_s: f32,
-    /// Force on each tool in the last tick, N: from contact and from holding.
+    /// Force on each tool in the last tick, N: from contact, from holding and from cutting.
     pub tool_forces: [ToolForce; 2],
+    /// What cuts of this tick met, N, by tool: becomes part of `tool_forces` when the body is solved.
+    pub resistance_n: [Vec3; 2],
     /// Nodes over their stress limit that were reported and have not recovered.
     overstressed: Vec<bool>,
 }
@@ -23,12 +25,21 @@ pub struct Tissue {
 pub struct ToolForce {
     pub contact_n: Vec3,
     pub grip_n: Vec3,
+    /// The tissue's resistance to blades, in the tick in which they closed.
+    pub cut_n: Vec3,
+}
+
+impl ToolForce {
+    pub fn total_n(&self) -> Vec3 {
+        self.contact_n + self.grip_n + self.cut_n
+    }
 }
 
 impl Tissue {
     pub fn new(name: String, body: SoftBody, mass_damping_per_s: f32) -> Self {
         let overstressed = vec![false; body.positions().len()];
-        Self { name, body, mass_damping_per_s, tool_forces: [ToolForce::default(); 2], overstressed }
+        let (tool_forces, resistance_n) = ([ToolForce::default(); 2], [Vec3::ZERO; 2]);
+        Self { name, body, mass_damping_per_s, tool_forces, resistance_n, overstressed }
     }
 }
 
@@ -86,15 +97,16 @@ fn solve_bodies(
     mut rested: MessageWriter<BodyRested>,
 ) {
     for (entity, mut tissue) in &mut bodies {
+        let resistance_n = std::mem::take(&mut tissue.resistance_n);
         let loads =
             Loads { gravity: GRAVITY, mass_damping_per_s: tissue.mass_damping_per_s, tools: &shapes.0, ..Loads::default() };
         match tissue.body.step(&loads, TICK_SECS) {
             Ok(report) => {
                 let last = tissue.tool_forces;
-                tissue.tool_forces = [ToolForce::default(); 2];
+                tissue.tool_forces = resistance_n.map(|cut_n| ToolForce { cut_n, ..ToolForce::default() });
                 for force in report.tool_forces {
                     if let Some(slot) = tissue.tool_forces.get_mut(force.tool as usize) {
-                        *slot = ToolForce { contact_n: force.contact_n, grip_n: force.grip_n };
+                        *slot = ToolForce { contact_n: force.contact_n, grip_n: force.grip_n, ..*slot };
                     }
                 }
                 for tool in report.slipped {
