@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod conform;
+mod grid_files;
 mod import_report;
 mod layers;
 mod model;

@@ -23,7 +23,7 @@ use halsted::{
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-fn data(under: &str) -> Option<PathBuf> {
+pub(crate) fn data(under: &str) -> Option<PathBuf> {
     let root = std::env::var_os("HALSTED_DATA")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
     let path = root.join(under);
@@ -34,28 +34,28 @@ fn data(under: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-fn asset(under: &str) -> PathBuf {
+pub(crate) fn asset(under: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("assets").join(under)
 }
 
-fn series(path: &Path) -> Vec<SeriesResult> {
+pub(crate) fn series(path: &Path) -> Vec<SeriesResult> {
     read_series(path, &|_, _| ()).expect("the folder holds DICOM")
 }
 
-fn codes(faults: &[Fault]) -> Vec<&str> {
+pub(crate) fn codes(faults: &[Fault]) -> Vec<&str> {
     faults.iter().map(|fault| fault.code).collect()
 }
 
-fn numbers(value: &Value) -> Vec<f64> {
+pub(crate) fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().expect("an array").iter().map(|v| v.as_f64().expect("a number")).collect()
 }
 
-fn volume(result: &SeriesResult) -> &Volume<f32> {
+pub(crate) fn volume(result: &SeriesResult) -> &Volume<f32> {
     result.volume.as_ref().expect("a sound series makes a volume")
 }
 
 /// SHA-256 of the voxels as little-endian i16, i fastest: what `facts.json` calls `sha256_int16_le_kji`.
-fn digest(volume: &Volume<f32>) -> String {
+pub(crate) fn digest(volume: &Volume<f32>) -> String {
     let bytes: Vec<u8> = volume.voxels.iter().flat_map(|&v| (v as i16).to_le_bytes()).collect();
     hex::encode(Sha256::digest(bytes))
 }
@@ -148,7 +148,7 @@ fn files_that_are_not_dicom_are_skipped_and_counted_and_missing_or_empty_folders
     assert!(matches!(read_series(folder.path(), &|_, _| ()), Err(SeriesError::Empty(_))));
     assert!(matches!(read_series(&folder.path().join("nowhere"), &|_, _| ()), Err(SeriesError::NotFound(_))));
     fs::write(folder.path().join("note.txt"), "no image").expect("written");
-    assert!(matches!(read_series(folder.path(), &|_, _| ()), Err(SeriesError::NoDicom { skipped: 1, .. })));
+    assert!(matches!(read_series(folder.path(), &|_, _| ()), Err(SeriesError::NoImages { skipped: 1, .. })));
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn malformed_files_are_answered_or_refused_by_name() {
                 assert_eq!(found[0].volume.is_some(), faults.is_empty(), "{name}");
                 assert!(found[0].info.faults.iter().all(|f| f.code == "missing_geometry" || f.message.contains(name)), "{name}");
             }
-            Err(SeriesError::NoDicom { skipped: 1, .. }) => assert_eq!(faults, ["not DICOM"], "{name}"),
+            Err(SeriesError::NoImages { skipped: 1, .. }) => assert_eq!(faults, ["not DICOM"], "{name}"),
             Err(error) => panic!("{name}: {error}"),
         }
     }
@@ -351,7 +351,7 @@ fn slices_are_ordered_by_position_whatever_their_names_and_numbers_say() {
 fn a_label_map_on_flipped_axes_covers_the_same_tissue() {
     let found = series(&asset("scans/ct-liver-contrast"));
     let image = volume(&found[0]);
-    let map = labels::read_nifti(&asset("scans/ct-liver-contrast/labels.nii.gz")).expect("the bundled labels are NIfTI");
+    let map = labels::read(&asset("scans/ct-liver-contrast/labels.nii.gz")).expect("the bundled labels are NIfTI");
     let labels = labels::resample(&map, image).expect("they overlap");
     for (label, voxels, mean) in [(5, 366_708, 89.3), (1, 130_634, 79.57), (52, 11_723, 177.31)] {
         let inside: Vec<f64> =
@@ -368,7 +368,7 @@ fn damaged_label_maps_are_refused() {
     let path = folder.path().join("labels.nii.gz");
     for length in [0, 10, 400, 5_000, packed.len() / 2] {
         fs::write(&path, &packed[..length]).expect("written");
-        assert!(matches!(labels::read_nifti(&path), Err(LabelError::Unreadable { .. })), "{length}");
+        assert!(matches!(labels::read(&path), Err(LabelError::Unreadable { .. })), "{length}");
     }
     let plain = folder.path().join("labels.nii");
     for (what, at, value) in
@@ -388,10 +388,10 @@ fn damaged_label_maps_are_refused() {
         }
         bytes[344..348].copy_from_slice(b"n+1\0");
         fs::write(&plain, &bytes).expect("written");
-        assert!(labels::read_nifti(&plain).is_ok(), "the undamaged map is sound");
+        assert!(labels::read(&plain).is_ok(), "the undamaged map is sound");
         bytes[at] = value;
         fs::write(&plain, &bytes).expect("written");
-        assert!(labels::read_nifti(&plain).is_err(), "{what}");
+        assert!(labels::read(&plain).is_err(), "{what}");
     }
 }
 

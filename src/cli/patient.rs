@@ -26,7 +26,7 @@ pub enum Patient {
 
 #[derive(Args)]
 pub struct Info {
-    /// A folder of DICOM files, or one
+    /// A folder of DICOM files, or one DICOM, NIfTI or NRRD file
     path: PathBuf,
     #[arg(long)]
     json: bool,
@@ -43,12 +43,12 @@ pub struct Info {
 
 #[derive(Args)]
 pub struct Import {
-    /// The folder of the series; with an `import.ron` in it, that says the rest
+    /// The folder of the series, or its NIfTI or NRRD file; with an `import.ron` in the folder, that says the rest
     dir: PathBuf,
     /// Where the twin goes (a new folder)
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// A NIfTI label map of the same scan
+    /// A label map of the same scan (NIfTI or NRRD)
     #[arg(long, value_name = "FILE", conflicts_with = "hu")]
     labels: Option<PathBuf>,
     /// The organ's value in the label map

@@ -176,7 +176,7 @@ pub fn deidentify_folder(from: &Path, to: &Path, options: &DeidentifyOptions) ->
         }
     }
     if order.is_empty() {
-        return Err(SeriesError::NoDicom { path: from.to_owned(), skipped }.into());
+        return Err(SeriesError::NoImages { path: from.to_owned(), skipped }.into());
     }
     order.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
     let io = |doing, path: &Path| {

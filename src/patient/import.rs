@@ -31,7 +31,7 @@ pub const DEFAULT_FEATURE_MM: f64 = 8.6;
 pub struct ImportOptions {
     /// The twin's name: not a person's.
     pub name: String,
-    /// A NIfTI label map of the same scan.
+    /// A label map of the same scan: NIfTI-1 or NRRD.
     pub labels: Option<PathBuf>,
     /// The organ's value in the label map; 1 where a range of HU makes the label.
     pub label: u8,
@@ -74,7 +74,7 @@ impl Default for ImportOptions {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ImportReport {
     pub series: SeriesInfo,
-    /// Files in the folder that are not DICOM.
+    /// Files in the folder that are no images of a series.
     pub skipped: usize,
     pub organ: Organ,
     /// Mean and standard deviation of the values inside the organ (HU for CT).
@@ -120,7 +120,7 @@ pub enum ImportError {
     NoMesh { feature_mm: f64 },
 }
 
-/// Imports the series in `dir`. The same files and options always give the same twin, bit for bit.
+/// Imports the series in `dir`, a folder or one file. The same files and options always give the same twin, bit for bit.
 ///
 /// `progress` hears (stage, done, of how many).
 pub fn import(
@@ -246,7 +246,7 @@ fn choose(series: Vec<SeriesResult>, wanted: Option<usize>, dir: &Path) -> Resul
 
 fn find_organ(image: &Volume<f32>, info: &SeriesInfo, options: &ImportOptions) -> Result<(Volume<u8>, u8), ImportError> {
     if let Some(path) = &options.labels {
-        let labels = labels::resample(&labels::read_nifti(path)?, image)?;
+        let labels = labels::resample(&labels::read(path)?, image)?;
         labels::require_label(&labels, options.label)?;
         return Ok((labels, options.label));
     }

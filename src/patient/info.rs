@@ -24,6 +24,7 @@ impl Fault {
 /// One series. A quantity that the files do not give is null.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SeriesInfo {
+    /// As DICOM names it; `OT` (other) where a format does not say.
     pub modality: String,
     /// Images in the series: files, or frames of multi-frame files.
     pub slices: usize,
@@ -43,9 +44,31 @@ pub struct SeriesInfo {
     pub value_min: Option<f64>,
     pub value_max: Option<f64>,
     pub value_mean: Option<f64>,
-    /// UID, or several joined by `\`.
+    /// UID, or several joined by `\`; of a file that is not DICOM its format: `NIfTI-1`, `NRRD`.
     pub transfer_syntax: String,
     pub faults: Vec<Fault>,
+}
+
+impl SeriesInfo {
+    /// A series of which only its size is known so far.
+    pub(crate) fn blank(slices: usize, rows: usize, columns: usize, transfer_syntax: String) -> Self {
+        Self {
+            modality: String::new(),
+            slices,
+            rows,
+            columns,
+            spacing_mm: [None; 3],
+            origin_lps_mm: None,
+            direction: None,
+            uniform: false,
+            gantry_tilt_deg: 0.0,
+            value_min: None,
+            value_max: None,
+            value_mean: None,
+            transfer_syntax,
+            faults: Vec::new(),
+        }
+    }
 }
 
 /// The answer of `patient info --json`.

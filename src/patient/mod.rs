@@ -1,12 +1,13 @@
 //! The patient: from an image series to a twin that can be operated on.
 //!
 //! ```text
-//! DICOM files ─ series ─► Volume (HU) ─┬─► labels on its grid ─► distance field ─► tetrahedra ─► Twin (folder)
-//! NIfTI labels or a range of HU ───────┘
+//! DICOM files ─ series ─┬─► Volume (HU) ─┬─► labels on its grid ─► distance field ─► tetrahedra ─► Twin (folder)
+//! NIfTI or NRRD image ──┘                │
+//! NIfTI or NRRD labels, a range of HU ───┘
 //! ```
 //! Images stay in DICOM's patient frame (LPS, mm) until [`frame`] puts them into the world. A twin carries no person: no name, date
 //! or UID, and `deidentify` does the same for image files. Left out: registration of several series, multi-organ meshes, and reading
-//! segmentation objects other than NIfTI label maps.
+//! DICOM segmentation objects.
 
 mod binary;
 mod cohort;
@@ -15,11 +16,14 @@ mod dicom;
 mod features;
 mod fit;
 pub mod frame;
+mod grid_file;
 mod import;
 mod info;
 pub mod labels;
 mod material;
 mod model;
+mod nifti_file;
+mod nrrd_file;
 mod parameters;
 pub mod physiology;
 mod picture;

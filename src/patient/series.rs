@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::{
     dicom::{DataSet, DicomFile, file_name, tags},
+    grid_file::{GridFile, named_like_one},
     info::{Fault, SeriesInfo},
     pixels::{PixelModule, stored_frames},
 };
@@ -23,7 +24,7 @@ const SAME_PLACE_MM: f64 = 1e-2;
 /// Steps within this share of the median step count as even.
 const EVEN_STEP: f64 = 0.01;
 /// Tilts below this are rounding, degrees.
-const TILT_DEG: f64 = 0.1;
+pub(crate) const TILT_DEG: f64 = 0.1;
 /// Direction cosines closer than this are the same direction.
 const SAME_DIRECTION: f64 = 1e-3;
 /// Files decoded at once; progress is told between two lots.
@@ -37,9 +38,9 @@ pub enum SeriesError {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("{} holds no files", .0.display())]
     Empty(PathBuf),
-    #[error("{} holds no DICOM images ({skipped} other files)", path.display())]
+    #[error("{} holds no images that can be read: DICOM, NIfTI-1 or NRRD ({skipped} other files)", path.display())]
     #[diagnostic(help("give the folder that holds the image files themselves; any extension will do"))]
-    NoDicom { path: PathBuf, skipped: usize },
+    NoImages { path: PathBuf, skipped: usize },
     #[error("{} has no voxel {}, {}, {}", path.display(), at[0], at[1], at[2])]
     NoSuchVoxel { at: [usize; 3], path: PathBuf },
 }
@@ -56,11 +57,12 @@ pub struct SeriesResult {
 #[derive(Debug, Clone)]
 pub struct SeriesSet {
     pub series: Vec<SeriesResult>,
-    /// Files that are not DICOM.
+    /// Files that are no images, or stand beside a DICOM series in another format.
     pub skipped: usize,
 }
 
-/// Reads every DICOM series in a folder (recursively, whatever the files are called) or in one file.
+/// Reads every DICOM series in a folder (recursively, whatever the files are called) or in one file. A NIfTI-1 or NRRD file is a series by
+/// itself; in a folder they count only where it holds no DICOM, since beside a series they are its labels or its copy.
 ///
 /// `progress` hears (files done, files in all). What is wrong with a series is told in its faults; errors are about the path.
 pub fn read_series(path: &Path, progress: &dyn Fn(usize, usize)) -> Result<Vec<SeriesResult>, SeriesError> {
@@ -88,11 +90,44 @@ pub fn read_folder(path: &Path, progress: &dyn Fn(usize, usize)) -> Result<Serie
         progress(((done + 1) * LOT).min(files.len()), files.len());
     }
     if groups.is_empty() {
-        return Err(SeriesError::NoDicom { path: path.to_owned(), skipped });
+        let series = read_grids(&files)?;
+        skipped -= series.len();
+        return if series.is_empty() {
+            Err(SeriesError::NoImages { path: path.to_owned(), skipped })
+        } else {
+            Ok(SeriesSet { series, skipped })
+        };
     }
     let mut groups: Vec<Group> = groups.into_values().collect();
     groups.sort_by_key(|group| group.order);
     Ok(SeriesSet { series: groups.into_iter().map(Group::assemble).collect(), skipped })
+}
+
+/// The files that are NIfTI or NRRD, one series each.
+fn read_grids(files: &[PathBuf]) -> Result<Vec<SeriesResult>, SeriesError> {
+    let mut series = Vec::new();
+    for path in files {
+        let name = file_name(path);
+        match GridFile::open(path).map_err(|source| SeriesError::Unreadable { path: path.clone(), source })? {
+            Some(Ok(grid)) => series.push(grid.into_series(&name)),
+            Some(Err(fault)) => series.push(SeriesResult::broken(fault)),
+            None if named_like_one(path) => {
+                let message = format!("{name} is not what its name says: its header is damaged");
+                series.push(SeriesResult::broken(Fault::new("bad_structure", message)));
+            }
+            None => {}
+        }
+    }
+    Ok(series)
+}
+
+impl SeriesResult {
+    /// A file of which nothing is known but its fault.
+    fn broken(fault: Fault) -> Self {
+        let mut info = SeriesInfo::blank(0, 0, 0, String::new());
+        info.faults.push(fault);
+        Self { info, volume: None }
+    }
 }
 
 /// Every file under a path, in the order of their names; links to folders are not followed.
@@ -310,24 +345,12 @@ impl Group {
             images.extend(file.images);
         }
         let unreadable = !faults.is_empty();
-        let mut info = SeriesInfo {
-            modality,
-            slices: images.len(),
-            rows: images.first().map_or(0, |image| image.rows),
-            columns: images.first().map_or(0, |image| image.columns),
-            spacing_mm: [None; 3],
-            origin_lps_mm: None,
-            direction: None,
-            uniform: false,
-            gantry_tilt_deg: 0.0,
-            value_min: None,
-            value_max: None,
-            value_mean: None,
-            transfer_syntax: syntaxes.into_iter().collect::<Vec<_>>().join("\\"),
-            faults: Vec::new(),
-        };
+        let first = images.first();
+        let (rows, columns) = (first.map_or(0, |image| image.rows), first.map_or(0, |image| image.columns));
+        let syntax = syntaxes.into_iter().collect::<Vec<_>>().join("\\");
+        let mut info = SeriesInfo { modality, ..SeriesInfo::blank(images.len(), rows, columns, syntax) };
         let affine = geometry(&mut images, &mut info, &mut faults);
-        describe_values(&images, &mut info);
+        describe_values(images.iter().map(|image| &image.values[..]), &mut info);
         let whole = images.iter().all(|image| !image.values.is_empty());
         info.faults = faults;
         let volume = affine.filter(|_| whole && !unreadable).map(|lps_from_voxel| {
@@ -341,16 +364,22 @@ impl Group {
     }
 }
 
-fn describe_values(images: &[Image], info: &mut SeriesInfo) {
-    let (mut min, mut max, mut sum, mut count) = (f32::INFINITY, f32::NEG_INFINITY, 0.0, 0u64);
-    for image in images {
-        for &value in &image.values {
-            min = min.min(value);
-            max = max.max(value);
-        }
-        sum += image.values.iter().map(|&v| f64::from(v)).sum::<f64>();
-        count += image.values.len() as u64;
-    }
+/// Fills in smallest, largest and mean value of all slices.
+pub(crate) fn describe_values<'a>(slices: impl Iterator<Item = &'a [f32]>, info: &mut SeriesInfo) {
+    let slices: Vec<&[f32]> = slices.collect();
+    let of_each: Vec<(f32, f32, f64)> = slices
+        .par_iter()
+        .map(|values| {
+            let low = values.iter().copied().fold(f32::INFINITY, f32::min);
+            let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            (low, high, values.iter().map(|&v| f64::from(v)).sum())
+        })
+        .collect();
+    let count: usize = slices.iter().map(|values| values.len()).sum();
+    // slice by slice, in their order: the same sum whatever the number of threads
+    let (min, max, sum) = of_each
+        .iter()
+        .fold((f32::INFINITY, f32::NEG_INFINITY, 0.0), |(low, high, sum), one| (low.min(one.0), high.max(one.1), sum + one.2));
     if count > 0 {
         info.value_min = Some(min.into());
         info.value_max = Some(max.into());
@@ -463,13 +492,7 @@ fn geometry(images: &mut [Image], info: &mut SeriesInfo, faults: &mut Vec<Fault>
         if info.uniform && !straight {
             refuse(faults, "crooked_stack", "the slices are shifted sideways against each other, and not evenly".into());
         } else if info.gantry_tilt_deg > TILT_DEG {
-            faults.push(Fault::new(
-                "gantry_tilt",
-                format!(
-                    "the stack is sheared by a gantry tilt of {:.2}°; the volume keeps the shear in its geometry",
-                    info.gantry_tilt_deg
-                ),
-            ));
+            faults.push(tilted(info.gantry_tilt_deg));
         }
     }
     let names: BTreeSet<&str> = images.iter().filter(|image| image.values.is_empty()).map(|image| image.name.as_str()).collect();
@@ -477,6 +500,12 @@ fn geometry(images: &mut [Image], info: &mut SeriesInfo, faults: &mut Vec<Fault>
     let [row_spacing, column_spacing] = place.spacing?;
     let matrix = DMat3::from_cols(row * column_spacing, column * row_spacing, step_vector);
     sound.then(|| DAffine3 { matrix3: matrix, translation: positions[0] })
+}
+
+/// The note about slices that are shifted sideways, evenly.
+pub(crate) fn tilted(degrees: f64) -> Fault {
+    let message = format!("the stack is sheared by a gantry tilt of {degrees:.2}°; the volume keeps the shear in its geometry");
+    Fault::new("gantry_tilt", message)
 }
 
 fn differs(a: Option<[f64; 2]>, b: Option<[f64; 2]>) -> bool {
