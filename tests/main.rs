@@ -6,6 +6,7 @@ mod grid_files;
 mod import_report;
 mod layers;
 mod model;
+mod pacs;
 mod patient;
 mod program;
 mod scan;

@@ -7,6 +7,7 @@ mod conform;
 mod demo;
 mod fit;
 mod metrics;
+mod pacs;
 mod patient;
 mod play;
 mod progress;

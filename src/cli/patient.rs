@@ -22,6 +22,8 @@ pub enum Patient {
     Fit(super::fit::Fit),
     /// Copy a series without anything about the person: only what an allow list names survives
     Deidentify(Deidentify),
+    Find(super::pacs::Find),
+    Fetch(super::pacs::Fetch),
 }
 
 #[derive(Args)]
@@ -131,6 +133,8 @@ impl Patient {
             Patient::View(view) => view.run(),
             Patient::Fit(fit) => fit.run(),
             Patient::Deidentify(deidentify) => deidentify.run(),
+            Patient::Find(find) => find.run(),
+            Patient::Fetch(fetch) => fetch.run(),
         }
     }
 }

@@ -17,7 +17,8 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    dicom::{DEFLATED, DataSet, DicomFile, EXPLICIT_LE, Element, Layout, Tag, Value, file_name, tags},
+    dicom::{DEFLATED, DataSet, DicomFile, EXPLICIT_LE, Tag, file_name, tags},
+    encode::{Writer, meta},
     info::Fault,
     pixels::{PixelModule, stored_frames},
     series::{Place, SeriesError, files_under},
@@ -25,9 +26,6 @@ use super::{
 
 /// What stands in DeidentificationMethod (0012,0063).
 pub const METHOD: &str = "Halsted allow list: geometry and pixels only";
-/// Names this program as the writer (PS3.7 §D.3.3.2).
-const IMPLEMENTATION: &str = "2.25.297698004000068431291237952554965619502";
-
 #[derive(Debug, Clone)]
 pub struct DeidentifyOptions {
     /// Makes new UIDs out of old ones. Who has the key and an old UID can find the new one: throw it away, as the default does.
@@ -74,6 +72,9 @@ pub enum DeidentifyError {
     #[error("{file} shows a head (0018,0015 or a description): a face can be rebuilt from it")]
     #[diagnostic(help("remove the face from the pixels first, or say that the pixels have been checked"))]
     Head { file: String },
+    #[error("the server sent no images ({skipped} other objects)")]
+    #[diagnostic(help("`halsted patient find` lists the series of a server"))]
+    NothingReceived { skipped: usize },
     #[error("{} is there already; give a new folder", .0.display())]
     Occupied(PathBuf),
 }
@@ -179,25 +180,101 @@ pub fn deidentify_folder(from: &Path, to: &Path, options: &DeidentifyOptions) ->
         return Err(SeriesError::NoImages { path: from.to_owned(), skipped }.into());
     }
     order.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+    let images = order.iter().map(|(_, _, path)| Image::read(path)?.ok_or_else(|| DeidentifyError::NotAnImage(path.clone())));
+    let written = write_new_folder(images, to, options)?;
+    Ok(DeidentifyReport { written, skipped })
+}
+
+/// Images that came over a network: kept in memory as they came until all are there, and written without the person.
+pub(crate) struct Received<'a> {
+    options: &'a DeidentifyOptions,
+    images: Vec<Image>,
+    skipped: usize,
+    bytes: usize,
+}
+
+impl<'a> Received<'a> {
+    /// Most that is held; a CT of 512 × 512 × 4000.
+    pub const MAX_BYTES: usize = 2 << 30;
+
+    pub fn new(options: &'a DeidentifyOptions) -> Self {
+        Self { options, images: Vec::new(), skipped: 0, bytes: 0 }
+    }
+
+    /// How many images there are by now.
+    pub fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    /// Takes one file; what is no image is counted and dropped.
+    ///
+    /// # Errors
+    /// What [`deidentify_folder`] refuses, as early as the image that shows it.
+    pub fn take(&mut self, bytes: Vec<u8>) -> Result<(), DeidentifyError> {
+        // messages name images by their number: what the server calls them may name the person
+        let name = format!("image {}", self.images.len() + self.skipped + 1);
+        self.bytes += bytes.len();
+        if self.bytes > Self::MAX_BYTES {
+            let message = format!("the series is larger than {} GiB", Self::MAX_BYTES >> 30);
+            return Err(DeidentifyError::Fault(Fault::new("too_large", message)));
+        }
+        let digest = Sha256::digest(&bytes).into();
+        let file = DicomFile::from_bytes(bytes, &name).map_err(DeidentifyError::Fault)?;
+        match Image::of(file, name, digest)? {
+            Some(image) => {
+                if !self.options.pixels_checked {
+                    image.refuse_recognisable(&image.file.data_set().map_err(DeidentifyError::Fault)?)?;
+                }
+                self.images.push(image);
+            }
+            None => self.skipped += 1,
+        }
+        Ok(())
+    }
+
+    /// Writes what has come into the new folder `to`, as [`deidentify_folder`] does.
+    pub fn write(mut self, to: &Path) -> Result<DeidentifyReport, DeidentifyError> {
+        if self.images.is_empty() {
+            return Err(DeidentifyError::NothingReceived { skipped: self.skipped });
+        }
+        self.images.sort_by(|a, b| {
+            a.series.cmp(&b.series).then(a.along_normal().total_cmp(&b.along_normal())).then(a.digest.cmp(&b.digest))
+        });
+        let written = write_new_folder(self.images.into_iter().map(Ok), to, self.options)?;
+        Ok(DeidentifyReport { written, skipped: self.skipped })
+    }
+}
+
+/// Writes images, which come series by series, as 0001.dcm, 0002.dcm, … into a folder that appears whole or not at all.
+fn write_new_folder(
+    images: impl Iterator<Item = Result<Image, DeidentifyError>>,
+    to: &Path,
+    options: &DeidentifyOptions,
+) -> Result<usize, DeidentifyError> {
     let io = |doing, path: &Path| {
         let path = path.to_owned();
         move |source| DeidentifyError::Io { doing, path, source }
     };
+    if to.exists() {
+        return Err(DeidentifyError::Occupied(to.to_owned()));
+    }
     let parent = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(io("made", parent))?;
     let workshop = tempfile::Builder::new().prefix(".deidentify-").tempdir_in(parent).map_err(io("written to", parent))?;
     let fresh = workshop.path().join("new");
     fs::create_dir(&fresh).map_err(io("written", to))?;
-    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
-    for (at, (series, _, path)) in order.iter().enumerate() {
-        let number = numbers.entry(series).or_default();
+    let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
+    let mut written = 0;
+    for image in images {
+        let image = image?;
+        let number = numbers.entry(image.series.clone()).or_default();
         *number += 1;
-        let image = Image::read(path)?.ok_or_else(|| DeidentifyError::NotAnImage(path.clone()))?;
-        let name = format!("{:04}.dcm", at + 1);
+        written += 1;
+        let name = format!("{written:04}.dcm");
         fs::write(fresh.join(&name), image.without_person(*number, options)?).map_err(io("written", &to.join(&name)))?;
     }
     fs::rename(&fresh, to).map_err(io("written", to))?;
-    Ok(DeidentifyReport { written: order.len(), skipped })
+    Ok(written)
 }
 
 /// One image file on its way.
@@ -215,14 +292,19 @@ impl Image {
         let io = |source| DeidentifyError::Io { doing: "read", path: path.to_owned(), source };
         let Some(file) = DicomFile::open(path).map_err(io)? else { return Ok(None) };
         let file = file.map_err(DeidentifyError::Fault)?;
+        let digest = Sha256::digest(fs::read(path).map_err(io)?).into();
+        Self::of(file, file_name(path), digest)
+    }
+
+    /// Nothing if the file holds no pixels.
+    fn of(file: DicomFile, name: String, digest: [u8; 32]) -> Result<Option<Self>, DeidentifyError> {
         let set = file.data_set().map_err(DeidentifyError::Fault)?;
         if set.get(tags::PIXEL_DATA).is_none() {
             return Ok(None);
         }
         let size = (set.u16(tags::ROWS), set.u16(tags::COLUMNS));
         let series = set.text(tags::SERIES_UID).unwrap_or_else(|| format!("blank {size:?} {}", Place::read(&set).key()));
-        let digest = Sha256::digest(fs::read(path).map_err(io)?).into();
-        Ok(Some(Self { name: file_name(path), series, digest, file }))
+        Ok(Some(Self { name, series, digest, file }))
     }
 
     fn along_normal(&self) -> f64 {
@@ -254,7 +336,7 @@ impl Image {
             None => new_uid(&options.key, blank),
         };
         let instance = uid(set.text(tags::SOP_INSTANCE), &[b"blank instance ".as_slice(), &self.digest].concat());
-        let mut out = Writer { layout: set.layout, elements: BTreeMap::new() };
+        let mut out = Writer::new(set.layout);
         EMPTIED.iter().for_each(|&(tag, vr)| out.put(tag, vr, b""));
         out.keep(&set, KEPT);
         out.put(tags::SOP_CLASS, b"UI", sop_class.as_bytes());
@@ -275,7 +357,7 @@ impl Image {
 
         let written_syntax = if syntax == DEFLATED { EXPLICIT_LE } else { syntax };
         let mut bytes = meta(&sop_class, &instance, written_syntax);
-        out.elements.into_values().for_each(|element| bytes.extend(element));
+        bytes.extend(out.into_bytes());
         Ok(bytes)
     }
 
@@ -305,61 +387,8 @@ fn new_uid(key: &[u8; 32], original: &[u8]) -> String {
     format!("2.25.{}", u128::from_be_bytes(bytes))
 }
 
-/// Preamble and file meta information.
-fn meta(sop_class: &str, instance: &str, syntax: &str) -> Vec<u8> {
-    let mut writer = Writer { layout: Layout { explicit: true, big_endian: false }, elements: BTreeMap::new() };
-    writer.put((0x0002, 0x0001), b"OB", &[0, 1]);
-    for (element, value) in [(0x0002, sop_class), (0x0003, instance), (0x0010, syntax), (0x0012, IMPLEMENTATION)] {
-        writer.put((0x0002, element), b"UI", value.as_bytes());
-    }
-    writer.put((0x0002, 0x0013), b"SH", b"HALSTED");
-    let length: usize = writer.elements.values().map(Vec::len).sum();
-    writer.put((0x0002, 0x0000), b"UL", &(length as u32).to_le_bytes());
-    let mut out = vec![0; 128];
-    out.extend(b"DICM");
-    writer.elements.into_values().for_each(|element| out.extend(element));
-    out
-}
-
-/// Elements on their way out, in the order of tags.
-struct Writer {
-    layout: Layout,
-    elements: BTreeMap<Tag, Vec<u8>>,
-}
-
+/// The allow list at work.
 impl Writer {
-    fn u16(&self, value: u16) -> [u8; 2] {
-        if self.layout.big_endian { value.to_be_bytes() } else { value.to_le_bytes() }
-    }
-
-    fn u32(&self, value: u32) -> [u8; 4] {
-        if self.layout.big_endian { value.to_be_bytes() } else { value.to_le_bytes() }
-    }
-
-    fn header(&self, tag: Tag, vr: &[u8; 2], length: u32) -> Vec<u8> {
-        let mut out = [self.u16(tag.0), self.u16(tag.1)].concat();
-        if tag.0 == 0xFFFE || !self.layout.explicit {
-            out.extend(self.u32(length));
-        } else if matches!(vr, b"OB" | b"OW" | b"SQ") {
-            out.extend(vr);
-            out.extend([0, 0]);
-            out.extend(self.u32(length));
-        } else {
-            out.extend(vr);
-            out.extend(self.u16(length as u16));
-        }
-        out
-    }
-
-    fn put(&mut self, tag: Tag, vr: &[u8; 2], value: &[u8]) {
-        let mut element = self.header(tag, vr, value.len().next_multiple_of(2) as u32);
-        element.extend(value);
-        if value.len() % 2 == 1 {
-            element.push(if vr == b"UI" || vr == b"OB" { 0 } else { b' ' });
-        }
-        self.elements.insert(tag, element);
-    }
-
     /// Takes over what the rules allow and what has the form that it should.
     fn keep(&mut self, set: &DataSet<'_>, rules: &[Rule]) {
         for &(tag, vr, form) in rules {
@@ -397,10 +426,10 @@ impl Writer {
         }
         let mut content = Vec::new();
         for item in items {
-            let mut groups = Writer { layout: self.layout, elements: BTreeMap::new() };
+            let mut groups = Writer::new(self.layout);
             for group in GROUPS {
                 if let Some(inner) = item.items(group).first() {
-                    let mut leaves = Writer { layout: self.layout, elements: BTreeMap::new() };
+                    let mut leaves = Writer::new(self.layout);
                     leaves.keep(inner, KEPT);
                     let item = self.item(leaves);
                     groups.sequence(group, &item);
@@ -409,37 +438,6 @@ impl Writer {
             content.extend(self.item(groups));
         }
         self.sequence(tag, &content);
-    }
-
-    fn item(&self, content: Writer) -> Vec<u8> {
-        let content: Vec<u8> = content.elements.into_values().flatten().collect();
-        let mut out = self.header(tags::ITEM, b"  ", content.len() as u32);
-        out.extend(content);
-        out
-    }
-
-    fn sequence(&mut self, tag: Tag, items: &[u8]) {
-        let mut element = self.header(tag, b"SQ", items.len() as u32);
-        element.extend(items);
-        self.elements.insert(tag, element);
-    }
-
-    /// Pixel data, byte for byte.
-    fn pixels(&mut self, element: &Element<'_>) {
-        let vr = if element.vr == *b"OB" { b"OB" } else { b"OW" };
-        match &element.value {
-            Value::Fragments(fragments, _) => {
-                let mut out = self.header(tags::PIXEL_DATA, b"OB", u32::MAX);
-                for fragment in fragments {
-                    out.extend(self.header(tags::ITEM, b"  ", fragment.len() as u32));
-                    out.extend(*fragment);
-                }
-                out.extend(self.header(tags::SEQUENCE_END, b"  ", 0));
-                self.elements.insert(tags::PIXEL_DATA, out);
-            }
-            Value::Bytes(bytes) => self.put(tags::PIXEL_DATA, vr, bytes),
-            Value::Cut(..) | Value::Items(_) => {}
-        }
     }
 }
 

@@ -378,6 +378,11 @@ fn text(bytes: &[u8]) -> String {
 }
 
 impl<'a> DataSet<'a> {
+    /// Takes bytes apart that are known to be elements of this layout, such as a message.
+    pub fn parse(bytes: &'a [u8], layout: Layout) -> Result<Self, Fault> {
+        walk(&mut Cursor { bytes, at: 0 }, layout, 0, false)
+    }
+
     pub fn get(&self, tag: Tag) -> Option<&Element<'a>> {
         self.elements.iter().find(|element| element.tag == tag)
     }

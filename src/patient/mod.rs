@@ -8,11 +8,14 @@
 //! Images stay in DICOM's patient frame (LPS, mm) until [`frame`] puts them into the world. A twin carries no person: no name, date
 //! or UID, and `deidentify` does the same for image files. Left out: registration of several series, multi-organ meshes, and reading
 //! DICOM segmentation objects.
+//! or UID; `deidentify` does the same for image files, `pacs` for what an archive sends. Left out: registration of several series,
+//! multi-organ meshes, and reading segmentation objects other than NIfTI label maps.
 
 mod binary;
 mod cohort;
 mod deidentify;
 mod dicom;
+mod encode;
 mod features;
 mod fit;
 pub mod frame;
@@ -24,6 +27,7 @@ mod material;
 mod model;
 mod nifti_file;
 mod nrrd_file;
+pub mod pacs;
 mod parameters;
 pub mod physiology;
 mod picture;
