@@ -1,6 +1,6 @@
 //! DICOM messages over an association: a command, mostly with a data set after it (PS3.7 §6.3 and annex E, PS3.8 annex D).
 
-use std::{collections::VecDeque, error::Error as _, io, sync::Arc};
+use std::{collections::VecDeque, error::Error as _, io, sync::Arc, time::Instant};
 
 use dicom_ul::{
     Pdu,
@@ -123,15 +123,16 @@ impl Link {
             Credentials::Token(token) => options.jwt(token.as_str()),
         };
         let at = (host.as_str(), *port);
+        let begun = Instant::now();
+        // without TLS the library calls every missing answer to the request a sign of TLS: time tells
+        let refused = |why| match why {
+            Error::TlsNotSupported if begun.elapsed() >= connection.timeout => PacsError::Timeout { server: server.clone() },
+            Error::TlsNotSupported => PacsError::BrokenOff { server: server.clone(), step: "association" },
+            why => said(why, &server, "association"),
+        };
         let wire: Box<dyn Wire> = match tls {
-            None => Box::new(options.establish(at).map_err(|why| said(why, &server, "association"))?),
-            Some(config) => Box::new(
-                options
-                    .tls_config(config)
-                    .server_name(host)
-                    .establish_tls(at)
-                    .map_err(|why| said(why, &server, "association"))?,
-            ),
+            None => Box::new(options.establish(at).map_err(refused)?),
+            Some(config) => Box::new(options.tls_config(config).server_name(host).establish_tls(at).map_err(refused)?),
         };
         Ok(Self { wire, server, waiting: VecDeque::new(), last_id: 0 })
     }
@@ -298,7 +299,6 @@ fn said(error: Error, server: &str, step: &'static str) -> PacsError {
         }
         Error::NoAcceptedPresentationContexts { .. } => PacsError::NotOffered { server, service: "what is asked of it" },
         Error::Timeout { .. } => PacsError::Timeout { server },
-        Error::TlsNotSupported => PacsError::Tls { server, why: "it speaks TLS: dicoms:// is the address".to_owned() },
         Error::InvalidServerName { .. } => PacsError::Tls { server, why: "the host is no name for a certificate".to_owned() },
         _ if io.is_some_and(timed_out) => PacsError::Timeout { server },
         Error::ToAddress { .. } | Error::Connect { .. } => {

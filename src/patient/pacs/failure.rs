@@ -47,7 +47,7 @@ pub enum PacsError {
     #[diagnostic(help("DICOM PS3.4 annex C lists the codes; 01xx and Axxx: the server refuses or fails"))]
     Dimse { server: String, step: &'static str, status: u16 },
     #[error("{server} broke off the {step}")]
-    #[diagnostic(help("nothing has been written; try again"))]
+    #[diagnostic(help("nothing has been written; try again; is it a server that wants TLS (dicoms://, https://)?"))]
     BrokenOff { server: String, step: &'static str },
     #[error("{server} answers the {step} with what is no answer to it: {why}")]
     Protocol { server: String, step: &'static str, why: &'static str },
