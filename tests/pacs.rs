@@ -124,6 +124,8 @@ impl Server {
         Connection {
             credentials: Credentials::User { user: "sim".into(), password: "s3cret".into() },
             ca: self.tls.then(|| self.folder.path().join("ca.pem")),
+            // Orthanc believes no one over DICOM without a certificate
+            identity: self.tls.then(|| ["server.crt", "server.key"].map(|name| self.folder.path().join(name)).into()),
             timeout: Duration::from_secs(20),
             ..Connection::default()
         }

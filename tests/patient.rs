@@ -749,6 +749,18 @@ fn an_identified_series_loses_every_listed_value_and_keeps_its_relations() {
         object.put_str(Tag(0x0009, 0x0010), dicom_core::VR::LO, "SECRET private creator");
         object.put_str(Tag(0x0009, 0x1001), dicom_core::VR::LO, "SECRET private value");
         object.put_str(Tag(0x6000, 0x0022), dicom_core::VR::LO, "SECRET overlay");
+        object.put_str(Tag(0x5000, 0x0022), dicom_core::VR::LO, "SECRET curve");
+        // a sequence within a sequence, beside and inside what may stay
+        let mut inner = dicom_object::InMemDicomObject::new_empty();
+        inner.put_str(Tag(0x0010, 0x0010), dicom_core::VR::PN, "SECRET^nested");
+        inner.put_str(Tag(0x0008, 0x1155), dicom_core::VR::UI, "1.2.3.4.8");
+        for tag in [Tag(0x0008, 0x1140), Tag(0x0040, 0x0275), Tag(0x5200, 0x9229)] {
+            let mut outer = inner.clone();
+            let items = dicom_core::value::DataSetSequence::from(vec![inner.clone()]);
+            outer.put(dicom_core::DataElement::new(Tag(0x0020, 0x9113), dicom_core::VR::SQ, items));
+            let items = dicom_core::value::DataSetSequence::from(vec![outer]);
+            object.put(dicom_core::DataElement::new(tag, dicom_core::VR::SQ, items));
+        }
         // free text that hides in an allowed attribute
         object.put_str(Tag(0x0008, 0x0008), dicom_core::VR::CS, "ORIGINAL\\PRIMARY\\SECRET");
         object.put_str(Tag(0x0018, 0x0088), dicom_core::VR::DS, "SECRET 2");
@@ -771,6 +783,52 @@ fn an_identified_series_loses_every_listed_value_and_keeps_its_relations() {
     assert_eq!(uid(&single), uid(&to.join("0002.dcm")));
 }
 
+/// Old files keep an overlay, often with the name in it, in the bits above the image's; others carry something after the last pixel.
+#[test]
+fn what_stands_beside_the_image_in_its_pixel_data_is_gone_and_every_value_stays() {
+    use dicom_core::{DataElement, PrimitiveValue, VR};
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (from, to) = (folder.path().join("from.dcm"), folder.path().join("to.dcm"));
+    let values: [i32; 8] = [-2048, -1, 0, 1, 100, 2047, -1000, 40];
+    for (signed, little) in [(true, true), (false, true), (true, false), (false, false)] {
+        let mut object = open_file(asset("scans/ct-liver-contrast/0001.dcm")).expect("DICOM");
+        let stored = |value: i32| (if signed { value } else { value + 2048 }) as u16 & 0x0FFF;
+        let words: Vec<u16> = values.iter().map(|&v| stored(v) | 0xA000).chain([0x5345, 0x4352, 0x4554]).collect();
+        let numbers = [(0x0010, 2), (0x0011, 4), (0x0100, 16), (0x0101, 12), (0x0102, 11), (0x0103, u16::from(signed))];
+        for (element, value) in numbers {
+            object.put(DataElement::new(Tag(0x0028, element), VR::US, PrimitiveValue::from(value)));
+        }
+        object.put(DataElement::new(Tag(0x7FE0, 0x0010), VR::OW, PrimitiveValue::U16(words.into())));
+        let syntax = if little { "1.2.840.10008.1.2.1" } else { "1.2.840.10008.1.2.2" };
+        object.update_meta(|meta| meta.transfer_syntax = syntax.to_owned());
+        object.write_to_file(&from).expect("written");
+        deidentify_file(&from, &to, &DeidentifyOptions::default()).expect("clean enough");
+        let written = open_file(&to).expect("an independent reader takes it");
+        let pixels = written.element(Tag(0x7FE0, 0x0010)).expect("pixels").to_multi_int::<u16>().expect("words");
+        let expected: Vec<u16> = values.iter().map(|&v| if signed { v as i16 as u16 } else { stored(v) }).collect();
+        assert_eq!(pixels, expected, "signed {signed}, little endian {little}");
+    }
+}
+
+#[test]
+fn series_of_one_folder_keep_the_study_and_the_frame_of_reference_that_they_shared() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+    fs::create_dir(&from).expect("made");
+    for (n, series) in [(1, "1.2.3.4.20"), (2, "1.2.3.4.21")] {
+        let mut object = open_file(asset(&format!("scans/ct-liver-contrast/{n:04}.dcm"))).expect("DICOM");
+        object.put_str(Tag(0x0020, 0x000E), dicom_core::VR::UI, series);
+        object.write_to_file(from.join(series)).expect("written");
+    }
+    deidentify_folder(&from, &to, &DeidentifyOptions::default()).expect("clean enough");
+    let uid = |n: usize, element| {
+        let object = open_file(to.join(format!("{n:04}.dcm"))).expect("DICOM");
+        object.element(Tag(0x0020, element)).expect("present").to_str().expect("text").to_string()
+    };
+    assert_eq!((uid(1, 0x000D), uid(1, 0x0052)), (uid(2, 0x000D), uid(2, 0x0052)));
+    assert_ne!(uid(1, 0x000E), uid(2, 0x000E));
+}
+
 #[test]
 fn heads_and_burned_in_names_are_refused_unless_someone_has_looked() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -785,6 +843,7 @@ fn heads_and_burned_in_names_are_refused_unless_someone_has_looked() {
     };
     assert!(matches!(refused(Tag(0x0018, 0x0015), "HEAD"), DeidentifyError::Head { .. }));
     assert!(matches!(refused(Tag(0x0008, 0x103E), "Brain 1mm"), DeidentifyError::Head { .. }));
+    assert!(matches!(refused(Tag(0x0018, 0x1030), "Wholebody screening"), DeidentifyError::Head { .. }));
     assert!(matches!(refused(Tag(0x0028, 0x0301), "YES"), DeidentifyError::Recognisable { .. }));
     assert!(!to.exists());
 }

@@ -3,7 +3,7 @@
 //! DICOM PS3.15 annex E lists what to remove; a list of what to keep is safer, because what nobody thought of is gone too. Kept are
 //! the pixel module, the geometry, the rescale and the modality, each value checked for its form, so that no free text can travel in
 //! it. Private groups, overlays, dates, names and descriptions are dropped; UIDs become new ones under 2.25, the same for the same
-//! original. Pixel data stay as they are, compressed or not: text burned into them, and faces, are refused as far as the file tells;
+//! original. Pixel values stay as they are, compressed or not: text burned into them, and faces, are refused as far as the file tells;
 //! comments inside a compressed code stream are not looked at.
 
 use std::{
@@ -17,7 +17,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    dicom::{DEFLATED, DataSet, DicomFile, EXPLICIT_LE, Tag, file_name, tags},
+    dicom::{DEFLATED, DataSet, DicomFile, EXPLICIT_LE, Tag, Value, file_name, tags},
     encode::{Writer, meta},
     info::Fault,
     pixels::{PixelModule, stored_frames},
@@ -146,6 +146,9 @@ const EMPTIED: &[(Tag, &[u8; 2])] = &[
     ((0x0020, 0x0012), b"IS"),
     ((0x0020, 0x1040), b"LO"),
 ];
+
+/// AnatomicRegionSequence: the part of the body as a code.
+const ANATOMIC_REGION: Tag = (0x0008, 0x2218);
 
 /// Sequences of functional groups that place a frame.
 const GROUPS: [Tag; 4] = [tags::PLANE_POSITION, tags::PLANE_ORIENTATION, tags::PIXEL_MEASURES, tags::PIXEL_TRANSFORM];
@@ -352,7 +355,14 @@ impl Image {
             out.keep_groups(&set, tag);
         }
         if let Some(pixels) = set.get(tags::PIXEL_DATA) {
-            out.pixels(pixels);
+            match &pixels.value {
+                Value::Fragments(fragments, _) => out.fragments(fragments),
+                Value::Bytes(bytes) => {
+                    let vr = if pixels.vr == *b"OB" { b"OB" } else { b"OW" };
+                    out.put(tags::PIXEL_DATA, vr, &image_bits(bytes, &module, set.layout.big_endian));
+                }
+                Value::Cut(..) | Value::Items(_) => {}
+            }
         }
 
         let written_syntax = if syntax == DEFLATED { EXPLICIT_LE } else { syntax };
@@ -365,16 +375,72 @@ impl Image {
         if [tags::BURNED_IN, tags::RECOGNISABLE].iter().any(|&tag| set.text(tag).as_deref() == Some("YES")) {
             return Err(DeidentifyError::Recognisable { file: self.name.clone() });
         }
-        const HEAD: [&str; 11] =
-            ["HEAD", "SKULL", "BRAIN", "FACE", "FACIAL", "CRANI", "ORBIT", "SINUS", "MANDIB", "MAXILL", "CEREB"];
+        const HEAD: [&str; 20] = [
+            "HEAD",
+            "SKULL",
+            "BRAIN",
+            "FACE",
+            "FACIAL",
+            "CRANI",
+            "ORBIT",
+            "SINUS",
+            "MANDIB",
+            "MAXILL",
+            "CEREB",
+            "NECK",
+            "NASAL",
+            "DENTAL",
+            "WHOLEBODY",
+            "WHOLE BODY",
+            "KOPF",
+            "SCHAEDEL",
+            "GEHIRN",
+            "GESICHT",
+        ];
         for tag in [tags::BODY_PART, tags::STUDY_DESCRIPTION, tags::SERIES_DESCRIPTION, tags::PROTOCOL_NAME] {
             let text = set.text(tag).unwrap_or_default().to_uppercase();
             if HEAD.iter().any(|word| text.contains(word)) {
                 return Err(DeidentifyError::Head { file: self.name.clone() });
             }
         }
+        // the region as a code (PS3.3 §10.5), whose meaning is text like any other
+        let regions = set.bytes(ANATOMIC_REGION).into_iter().chain(
+            set.items(ANATOMIC_REGION).iter().flat_map(|item| item.elements.iter()).filter_map(|element| match element.value {
+                Value::Bytes(bytes) => Some(bytes),
+                _ => None,
+            }),
+        );
+        for bytes in regions {
+            let text = String::from_utf8_lossy(bytes).to_uppercase();
+            if HEAD.iter().any(|word| text.contains(word)) {
+                return Err(DeidentifyError::Head { file: self.name.clone() });
+            }
+        }
         Ok(())
     }
+}
+
+/// Uncompressed pixels with nothing beside them: the unused bits of each word, in which old files keep overlays with text, become
+/// copies of the sign bit, or zero in unsigned ones; bytes after the last frame are dropped.
+fn image_bits(bytes: &[u8], module: &PixelModule, big_endian: bool) -> Vec<u8> {
+    let width = usize::from(module.bits_allocated / 8);
+    let bytes = &bytes[..bytes.len().min(module.frames * module.rows * module.columns * width)];
+    if module.bits_stored == module.bits_allocated {
+        return bytes.to_vec();
+    }
+    let (stored, low) = (u32::from(module.bits_stored), u32::from(module.high_bit + 1 - module.bits_stored));
+    let mut out = Vec::with_capacity(bytes.len());
+    for word in bytes.chunks_exact(width) {
+        let mut whole = [0; 4];
+        for (at, &byte) in word.iter().enumerate() {
+            whole[if big_endian { width - 1 - at } else { at }] = byte;
+        }
+        let value = (u32::from_le_bytes(whole) >> low) & ((1 << stored) - 1);
+        let sign = if module.signed && value >> (stored - 1) == 1 { u32::MAX << stored } else { 0 };
+        let clean = ((value | sign) << low).to_le_bytes();
+        out.extend((0..width).map(|at| clean[if big_endian { width - 1 - at } else { at }]));
+    }
+    out
 }
 
 /// A UID from 128 bits of a keyed hash, in the form of a UUID (PS3.5 §B.2; RFC 9562 version 8).

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::dicom::{Element, Layout, Tag, Value, tags};
+use super::dicom::{Layout, Tag, tags};
 
 /// Names this program as the writer (PS3.7 §D.3.3.2).
 const IMPLEMENTATION: &str = "2.25.297698004000068431291237952554965619502";
@@ -84,21 +84,14 @@ impl Writer {
         self.elements.insert(tag, element);
     }
 
-    /// Pixel data, byte for byte.
-    pub fn pixels(&mut self, element: &Element<'_>) {
-        let vr = if element.vr == *b"OB" { b"OB" } else { b"OW" };
-        match &element.value {
-            Value::Fragments(fragments, _) => {
-                let mut out = self.header(tags::PIXEL_DATA, b"OB", u32::MAX);
-                for fragment in fragments {
-                    out.extend(self.header(tags::ITEM, b"  ", fragment.len() as u32));
-                    out.extend(*fragment);
-                }
-                out.extend(self.header(tags::SEQUENCE_END, b"  ", 0));
-                self.elements.insert(tags::PIXEL_DATA, out);
-            }
-            Value::Bytes(bytes) => self.put(tags::PIXEL_DATA, vr, bytes),
-            Value::Cut(..) | Value::Items(_) => {}
+    /// Compressed pixel data, byte for byte: the offset table, then the fragments.
+    pub fn fragments(&mut self, fragments: &[&[u8]]) {
+        let mut out = self.header(tags::PIXEL_DATA, b"OB", u32::MAX);
+        for fragment in fragments {
+            out.extend(self.header(tags::ITEM, b"  ", fragment.len() as u32));
+            out.extend(*fragment);
         }
+        out.extend(self.header(tags::SEQUENCE_END, b"  ", 0));
+        self.elements.insert(tags::PIXEL_DATA, out);
     }
 }
