@@ -13,9 +13,9 @@ use std::{
 use dicom_core::Tag;
 use dicom_object::open_file;
 use halsted::{
-    geom::Volume,
+    geom::{TetMesh, Volume},
     patient::{
-        DeidentifyError, DeidentifyOptions, Fault, ImportError, ImportOptions, ImportReport, LabelError, SeriesError,
+        DeidentifyError, DeidentifyOptions, Fault, ImportError, ImportOptions, ImportReport, LabelError, Organ, SeriesError,
         SeriesResult, TWIN_FILE, Twin, TwinError, deidentify_file, deidentify_folder, import, labels, patient_info, read_folder,
         read_recipe, read_series,
     },
@@ -846,4 +846,56 @@ fn heads_and_burned_in_names_are_refused_unless_someone_has_looked() {
     assert!(matches!(refused(Tag(0x0018, 0x1030), "Wholebody screening"), DeidentifyError::Head { .. }));
     assert!(matches!(refused(Tag(0x0028, 0x0301), "YES"), DeidentifyError::Recognisable { .. }));
     assert!(!to.exists());
+}
+
+/// Liver, two veins that touch it and a spleen that does not: thin and touching parts are the hard ones.
+#[test]
+fn several_organs_become_one_mesh_that_shares_its_faces() {
+    let organ = |label, name: &str| Organ { label, name: name.into() };
+    let options = ImportOptions {
+        regions: vec![organ(1, "spleen"), organ(63, "inferior vena cava"), organ(64, "portal vein")],
+        feature_mm: 6.0,
+        ..liver_options()
+    };
+    let scan = asset("scans/ct-liver-contrast");
+    let (twin, report) = import(&scan, &options, &|_, _, _| ()).expect("the bundled scan imports");
+    assert_eq!(twin.tets.validate(), Ok(()));
+    assert_eq!(twin.tet_regions.len(), twin.tets.tets.len());
+    let poor = (0..twin.tets.tets.len())
+        .filter(|&tet| twin.tets.dihedral_angles(tet).into_iter().fold(f64::INFINITY, f64::min).to_degrees() < 10.0)
+        .count();
+    assert!(poor * 1000 <= twin.tets.tets.len(), "{poor} of {} below 10°", twin.tets.tets.len());
+    // no face has more than two owners; liver and veins share some
+    let mut faces: Vec<([u32; 3], u8)> = twin
+        .tets
+        .tets
+        .iter()
+        .zip(&twin.tet_regions)
+        .flat_map(|(&tet, &region)| TetMesh::faces(tet).map(|face| (face, region)))
+        .map(|(mut face, region)| {
+            face.sort_unstable();
+            (face, region)
+        })
+        .collect();
+    faces.sort_unstable();
+    let mut shared = [[0; 4]; 4];
+    for owners in faces.chunk_by(|a, b| a.0 == b.0) {
+        assert!(owners.len() <= 2);
+        if let [(_, a), (_, b)] = owners {
+            shared[usize::from(*a)][usize::from(*b)] += 1;
+        }
+    }
+    assert!(shared[0][2] > 20 && shared[0][3] > 20 && shared[0][1] == 0, "{shared:?}");
+    // the veins are no wider than two cells
+    let errors: Vec<f64> = report.regions.iter().map(|region| region.quality.volume_error().abs()).collect();
+    assert!(errors[0] < 0.02 && errors[1] < 0.02 && errors[2] < 0.25 && errors[3] < 0.4, "{errors:?}");
+    let temporary = tempfile::tempdir().expect("a temporary folder");
+    let folder = temporary.path().join("twin");
+    twin.write(&folder).expect("written");
+    assert!(Twin::read(&folder).expect("read") == twin, "the twin comes back");
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one");
+    let again = one.install(|| import(&scan, &options, &|_, _, _| ())).expect("imports");
+    assert!(again.0 == twin, "another number of threads gives another twin");
+    let twice = ImportOptions { regions: vec![organ(5, "again")], ..liver_options() };
+    assert!(matches!(import(&scan, &twice, &|_, _, _| ()), Err(ImportError::SameRegion { label: 5, .. })));
 }

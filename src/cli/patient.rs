@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 
 use super::{Answer, Found, print_json, print_line, progress::Progress};
 use crate::patient::{
-    DeidentifyOptions, ImportOptions, ImportReport, Picture, Plane, RECIPE_FILE, Recipe, SeriesInfo, Twin, Window,
-    deidentify_folder, import, middle, patient_info, read_recipe, read_series, report_html,
+    DeidentifyOptions, ImportOptions, ImportReport, MeshQuality, Organ, Picture, Plane, RECIPE_FILE, Recipe, SeriesInfo,
+    Smoothing, Twin, Window, deidentify_folder, import, middle, patient_info, read_recipe, read_series, report_html,
 };
 
 #[derive(Subcommand)]
@@ -56,6 +56,9 @@ pub struct Import {
     /// The organ's value in the label map
     #[arg(long, default_value_t = 1)]
     label: u8,
+    /// A further organ of the label map to mesh with it, sharing faces where they touch; may be given several times
+    #[arg(long = "region", value_name = "LABEL:NAME", value_parser = region, requires = "labels")]
+    regions: Vec<Organ>,
     /// Without a label map: the organ is the largest part between these HU
     #[arg(long, value_name = "LOW,HIGH", value_parser = range, allow_hyphen_values = true)]
     hu: Option<(f32, f32)>,
@@ -68,6 +71,9 @@ pub struct Import {
     /// Size of an element, mm
     #[arg(long, value_name = "MM")]
     feature_mm: Option<f64>,
+    /// Standard deviation of the Gaussian that rounds the voxels' stairs off, mm: smaller is nearer to the label and rougher
+    #[arg(long, value_name = "MM")]
+    smoothing_mm: Option<f64>,
     /// The twin's name: not a person's
     #[arg(long)]
     name: Option<String>,
@@ -101,6 +107,13 @@ fn voxel(text: &str) -> Result<[usize; 3], String> {
         .map(|part| part.trim().parse().map_err(|_| format!("`{part}` is not a whole number")))
         .collect::<Result<_, _>>()?;
     parts.try_into().map_err(|_| "three numbers: column,row,slice".to_owned())
+}
+
+fn region(text: &str) -> Result<Organ, String> {
+    let fault = || "a label from 1 to 255 and a name: 1:spleen".to_owned();
+    let (label, name) = text.split_once(':').ok_or_else(fault)?;
+    let label = label.trim().parse().ok().filter(|&label: &u8| label > 0).ok_or_else(fault)?;
+    if name.trim().is_empty() { Err(fault()) } else { Ok(Organ { label, name: name.trim().to_owned() }) }
 }
 
 fn range(text: &str) -> Result<(f32, f32), String> {
@@ -181,6 +194,7 @@ fn write_slices(path: &Path, folder: &Path, window: Option<Window>) -> miette::R
 impl Import {
     fn run(self) -> Answer {
         let recipe = if self.labels.is_none() && self.hu.is_none() { read_recipe(&self.dir)? } else { None };
+        let smoothing = |from: Smoothing| Smoothing { sigma_mm: self.smoothing_mm.unwrap_or(from.sigma_mm), ..from };
         let (scan, options) = match recipe {
             Some(Recipe { scan, options }) => {
                 eprintln!("as {} says", self.dir.join(RECIPE_FILE).display());
@@ -188,6 +202,7 @@ impl Import {
                     name: self.name.unwrap_or(options.name),
                     series: self.series,
                     feature_mm: self.feature_mm.unwrap_or(options.feature_mm),
+                    smoothing: smoothing(options.smoothing),
                     attribution: self.attribution.or(options.attribution),
                     record: self.record.or(options.record),
                     model: self.model,
@@ -203,13 +218,14 @@ impl Import {
                     labels: self.labels,
                     label: self.label,
                     organ: self.organ,
+                    regions: self.regions,
                     hu_range: self.hu,
                     series: self.series,
                     feature_mm: self.feature_mm.unwrap_or(default.feature_mm),
+                    smoothing: smoothing(default.smoothing),
                     attribution: self.attribution,
                     record: self.record,
                     model: self.model,
-                    ..default
                 };
                 (self.dir, options)
             }
@@ -263,20 +279,26 @@ fn describe(series: &SeriesInfo) -> String {
 /// An import for a person at a terminal.
 pub fn summary(report: &ImportReport) -> String {
     let quality = &report.quality;
-    let mut lines = vec![
-        describe(&report.series),
+    let mesh = |quality: &MeshQuality| {
         format!(
-            "{}: {:.0} ml, {:.0} ± {:.0} HU; {} tetrahedra of {:.1} ml, smallest dihedral angle {:.1}°, 95 % of the surface within {:.2} mm of the label",
-            report.organ.name,
-            quality.label_volume_ml,
-            report.organ_mean,
-            report.organ_sd,
-            quality.tets,
-            quality.volume_ml,
-            quality.dihedral_min_deg,
-            quality.label_distance_p95_mm
-        ),
-    ];
+            "{} tetrahedra of {:.1} ml, smallest dihedral angle {:.1}°, 95 % of the surface within {:.2} mm of the label",
+            quality.tets, quality.volume_ml, quality.dihedral_min_deg, quality.label_distance_p95_mm
+        )
+    };
+    let mut lines = vec![describe(&report.series)];
+    let values = format!("{:.0} ± {:.0} HU", report.organ_mean, report.organ_sd);
+    if report.regions.is_empty() {
+        lines.push(format!("{}: {:.0} ml, {values}; {}", report.organ.name, quality.label_volume_ml, mesh(quality)));
+    } else {
+        lines.push(format!("{} regions: {:.0} ml; {}", report.regions.len(), quality.label_volume_ml, mesh(quality)));
+        lines.push(format!("{}: {values}", report.organ.name));
+        lines.extend(
+            report
+                .regions
+                .iter()
+                .map(|region| format!("{}: {:.1} ml; {}", region.name, region.quality.label_volume_ml, mesh(&region.quality))),
+        );
+    }
     lines.extend(report.warnings.iter().map(|warning| format!("note: {}", warning.message)));
     lines.join("\n")
 }

@@ -5,6 +5,7 @@
 //! | `volume.bin` | 3 × u32 dims; zlib of the low bytes, then the high bytes, of each i16's difference from the one before it in its row |
 //! | `labels.bin` | 3 × u32 dims; zlib of u8 |
 //! | `mesh.bin` | u32 vertices, u32 tetrahedra; f32 × 3 each; u32 × 4 each |
+//! | `regions.bin` (of several organs only) | u32 tetrahedra; zlib of u8 each |
 //! | `distance.bin` | 3 × u32 dims, f32 × 3 origin, f32 spacing; f32 each |
 //!
 //! A length is believed only as far as the file's own size bears it out.
@@ -20,6 +21,7 @@ const VERSION: u32 = 1;
 const VOLUME: &[u8; 8] = b"HLSTvolu";
 const LABELS: &[u8; 8] = b"HLSTlabl";
 const MESH: &[u8; 8] = b"HLSTmesh";
+const REGIONS: &[u8; 8] = b"HLSTregi";
 const DISTANCE: &[u8; 8] = b"HLSTdist";
 /// Deflate packs at most 1032 to 1.
 const MAX_RATIO: usize = 1032;
@@ -145,6 +147,16 @@ pub(crate) fn read_mesh(bytes: &[u8]) -> Result<TetMesh, String> {
     let index = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
     let tets = indices.chunks_exact(16).map(|t| [index(&t[..4]), index(&t[4..8]), index(&t[8..12]), index(&t[12..])]).collect();
     Ok(TetMesh { vertices, tets })
+}
+
+pub(crate) fn write_regions(regions: &[u8]) -> Vec<u8> {
+    pack(start(REGIONS, &[regions.len() as u32]), regions)
+}
+
+pub(crate) fn read_regions(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let mut reader = Reader::open(bytes, REGIONS)?;
+    let count = reader.u32()? as usize;
+    reader.unpack(count)
 }
 
 pub(crate) fn write_distance(field: &DistanceField) -> Vec<u8> {

@@ -15,11 +15,12 @@ use super::{
     parameters::Parameters,
     quality::MeshQuality,
     record::PatientRecord,
+    regions::{MAX_REGIONS, RegionMesh, part, stuff_regions},
     ron_file::RonError,
     series::{SeriesError, SeriesResult, read_folder},
     smooth::{Smoothing, smooth_distance},
     stuffing::stuff,
-    twin::{Organ, Source, Twin},
+    twin::{Organ, Region, Source, Twin},
 };
 use crate::geom::{DistanceField, TetMesh, Volume};
 
@@ -37,6 +38,8 @@ pub struct ImportOptions {
     pub label: u8,
     /// The organ's name, for its material and for cases.
     pub organ: String,
+    /// Further organs of the label map to mesh with it, sharing faces where they touch.
+    pub regions: Vec<Organ>,
     /// Without a label map: the organ is the largest connected part between these HU.
     pub hu_range: Option<(f32, f32)>,
     /// Which series, by its place in `patient info`; needed only where several make a volume.
@@ -59,6 +62,7 @@ impl Default for ImportOptions {
             labels: None,
             label: 1,
             organ: "organ".into(),
+            regions: Vec::new(),
             hu_range: None,
             series: None,
             feature_mm: DEFAULT_FEATURE_MM,
@@ -83,6 +87,8 @@ pub struct ImportReport {
     /// Mesh volume against label volume, as a share.
     pub volume_error: f64,
     pub quality: MeshQuality,
+    /// What the mesh consists of where it is more than one organ, the organ itself first.
+    pub regions: Vec<Region>,
     /// What the model makes of images and record.
     pub parameters: Parameters,
     /// What a surgeon or teacher should know about this twin.
@@ -113,6 +119,16 @@ pub enum ImportError {
     NoOrgan,
     #[error("a range of HU was given, but the series is {modality}: its values are not Hounsfield units")]
     NotHounsfield { modality: String },
+    #[error("regions are values of a label map, and no label map is given")]
+    #[diagnostic(help("give a label map of the scan (--labels FILE.nii.gz)"))]
+    RegionsWithoutLabels,
+    #[error("label {label} or the name {name} stands for two regions")]
+    SameRegion { label: u8, name: String },
+    #[error("{count} regions are too many; {MAX_REGIONS} is the most")]
+    TooManyRegions { count: usize },
+    #[error("nothing of region {name} (label {label}) is left with cells of {feature_mm} mm")]
+    #[diagnostic(help("try a smaller feature size (--feature-mm), or leave the region out"))]
+    LostRegion { label: u8, name: String, feature_mm: f64 },
     #[error("{what} must lie between {low} and {high}, and is {value}")]
     OutOfRange { what: &'static str, low: f64, high: f64, value: f64 },
     #[error("the organ is too small or too large to be meshed with cells of {feature_mm} mm")]
@@ -150,19 +166,42 @@ pub fn import(
     progress("finding the organ", 1, 1);
 
     let no_mesh = || ImportError::NoMesh { feature_mm: options.feature_mm };
-    let features = OrganFeatures::measure(&image, &labels, label).ok_or_else(no_mesh)?;
-    let (organ_mean, organ_sd) = (features.value_mean, features.value_sd);
-    let parameters =
-        Parameters::new(std::slice::from_ref(&options.organ), features.named(&options.organ), record.as_ref(), model.as_ref());
-    let [low, high] = frame::label_bounds(&labels, label).ok_or_else(no_mesh)?;
+    let organs = organs(&labels, label, options)?;
+    let whole = mask(&labels, &organs);
+    let mut measured = Vec::new();
+    for organ in &organs {
+        measured.push(OrganFeatures::measure(&image, &labels, organ.label).ok_or_else(no_mesh)?);
+    }
+    let (organ_mean, organ_sd) = (measured[0].value_mean, measured[0].value_sd);
+    let names: Vec<String> = organs.iter().map(|organ| organ.name.clone()).collect();
+    let features = measured.iter().zip(&names).flat_map(|(features, name)| features.named(name)).collect();
+    let parameters = Parameters::new(&names, features, record.as_ref(), model.as_ref());
+    let material = |organ: &str| parameters.material(organ).unwrap_or_else(|| Material::of_organ(organ));
+    let [low, high] = frame::label_bounds(&whole, 1).ok_or_else(no_mesh)?;
     let world_from_lps = frame::world_from_lps(low, high);
-    let (tets, distance) = mesh(&labels, label, &world_from_lps, options, progress).ok_or_else(no_mesh)?;
+    let (tets, tet_regions, distance) = if organs.len() == 1 {
+        let (tets, distance) = mesh(&labels, label, &world_from_lps, options, progress).ok_or_else(no_mesh)?;
+        (tets, Vec::new(), distance)
+    } else {
+        let (mesh, distance) = mesh_regions(&labels, &whole, &organs, &world_from_lps, options, progress).ok_or_else(no_mesh)?;
+        (mesh.tets, mesh.regions, distance)
+    };
     progress("measuring the mesh", 0, 1);
-    let quality = MeshQuality::measure(&tets, &labels, label, &world_from_lps, options.feature_mm);
+    let quality = MeshQuality::measure(&tets, &whole, 1, &world_from_lps, options.feature_mm);
+    let mut regions = Vec::new();
+    for (region, organ) in organs.iter().enumerate().filter(|_| organs.len() > 1) {
+        let Organ { label, name } = organ.clone();
+        let part = part(&tets, &tet_regions, region as u8);
+        if part.tets.is_empty() {
+            return Err(ImportError::LostRegion { label, name, feature_mm: options.feature_mm });
+        }
+        let quality = MeshQuality::measure(&part, &labels, label, &world_from_lps, options.feature_mm);
+        regions.push(Region { label, material: material(&name), name, quality });
+    }
     progress("measuring the mesh", 1, 1);
 
     let mut warnings: Vec<Fault> = info.faults.clone();
-    warnings.extend(plausibility(&labels, label, &info, organ_mean, &quality));
+    warnings.extend(plausibility(&whole, &info, organ_mean, &quality));
     let organ = Organ { label, name: options.organ.clone() };
     let source = Source {
         modality: info.modality.clone(),
@@ -181,7 +220,7 @@ pub fn import(
     let twin = Twin {
         name: options.name.clone(),
         organ: organ.clone(),
-        material: parameters.material(&options.organ).unwrap_or_else(|| Material::of_organ(&options.organ)),
+        material: material(&options.organ),
         record,
         parameters: parameters.clone(),
         source,
@@ -190,6 +229,8 @@ pub fn import(
         volume,
         labels,
         tets,
+        regions: regions.clone(),
+        tet_regions,
         distance,
     };
     let volume_error = quality.volume_error();
@@ -203,6 +244,7 @@ pub fn import(
             organ_sd,
             volume_error,
             quality,
+            regions,
             parameters,
             warnings,
         },
@@ -257,6 +299,64 @@ fn find_organ(image: &Volume<f32>, info: &SeriesInfo, options: &ImportOptions) -
     Ok((labels::by_range(image, low, high)?, 1))
 }
 
+/// The organ and the further regions, each with a label and a name of its own and at least one voxel.
+fn organs(labels: &Volume<u8>, label: u8, options: &ImportOptions) -> Result<Vec<Organ>, ImportError> {
+    let mut organs = vec![Organ { label, name: options.organ.clone() }];
+    if !options.regions.is_empty() && options.labels.is_none() {
+        return Err(ImportError::RegionsWithoutLabels);
+    }
+    if options.regions.len() >= MAX_REGIONS {
+        return Err(ImportError::TooManyRegions { count: options.regions.len() + 1 });
+    }
+    for region in &options.regions {
+        labels::require_label(labels, region.label)?;
+        if organs.iter().any(|other| other.label == region.label || other.name == region.name) {
+            return Err(ImportError::SameRegion { label: region.label, name: region.name.clone() });
+        }
+        organs.push(region.clone());
+    }
+    Ok(organs)
+}
+
+/// 1 where any of the organs is.
+fn mask(labels: &Volume<u8>, organs: &[Organ]) -> Volume<u8> {
+    let mut among = [0; 256];
+    organs.iter().for_each(|organ| among[usize::from(organ.label)] = 1);
+    let voxels = labels.voxels.iter().map(|&value| among[usize::from(value)]).collect();
+    Volume { dims: labels.dims, lps_from_voxel: labels.lps_from_voxel, voxels }
+}
+
+/// One mesh of all organs, and the field that its outer surface conforms to: like [`mesh`], with the surface of all organs together moved
+/// outwards by what the facets cut off.
+fn mesh_regions(
+    labels: &Volume<u8>,
+    whole: &Volume<u8>,
+    organs: &[Organ],
+    world_from_lps: &DAffine3,
+    options: &ImportOptions,
+    progress: &dyn Fn(&str, usize, usize),
+) -> Option<(RegionMesh, DistanceField)> {
+    let stages = organs.len() + 1;
+    progress("shaping the surfaces", 0, stages);
+    let mut field = smooth_distance(whole, 1, world_from_lps, &options.smoothing)?;
+    let mut fields = Vec::new();
+    for organ in organs {
+        progress("shaping the surfaces", fields.len() + 1, stages);
+        fields.push(smooth_distance(labels, organ.label, world_from_lps, &options.smoothing)?);
+    }
+    progress("shaping the surfaces", stages, stages);
+    let cell = options.feature_mm * 1e-3;
+    let wanted = whole.voxels.iter().filter(|v| **v == 1).count() as f64 * labels.voxel_mm3() * 1e-9;
+    progress("filling with tetrahedra", 0, 2);
+    let first = stuff_regions(&field, std::slice::from_ref(&field), cell)?.tets;
+    progress("filling with tetrahedra", 1, 2);
+    let offset = ((wanted - first.volume()) / area(&first)).clamp(0.0, 0.25 * cell) as f32;
+    field.values.iter_mut().for_each(|v| *v -= offset);
+    let mesh = stuff_regions(&field, &fields, cell)?;
+    progress("filling with tetrahedra", 2, 2);
+    Some((mesh, field))
+}
+
 /// The tetrahedra and the field they conform to. Facets cut corners, so a first mesh holds a little less than the label; the surface is
 /// then moved outwards by the missing volume over the area (some tenths of a millimetre) and filled again.
 fn mesh(
@@ -288,14 +388,14 @@ fn area(mesh: &TetMesh) -> f64 {
 }
 
 /// What looks odd about an organ, or is good to know.
-fn plausibility(labels: &Volume<u8>, label: u8, info: &SeriesInfo, mean: f64, quality: &MeshQuality) -> Vec<Fault> {
+fn plausibility(whole: &Volume<u8>, info: &SeriesInfo, mean: f64, quality: &MeshQuality) -> Vec<Fault> {
     let mut out = Vec::new();
-    let [nx, ny, nz] = labels.dims;
+    let [nx, ny, nz] = whole.dims;
     let on_edge = |at: usize| {
         let (i, j, k) = (at % nx, at / nx % ny, at / (nx * ny));
         i == 0 || j == 0 || k == 0 || i + 1 == nx || j + 1 == ny || k + 1 == nz
     };
-    let cut = labels.voxels.iter().enumerate().filter(|(at, value)| **value == label && on_edge(*at)).count();
+    let cut = whole.voxels.iter().enumerate().filter(|(at, value)| **value == 1 && on_edge(*at)).count();
     if cut > 0 {
         out.push(Fault::new(
             "organ_cut_off",

@@ -10,6 +10,8 @@
 //! DICOM segmentation objects.
 //! or UID; `deidentify` does the same for image files, `pacs` for what an archive sends. Left out: registration of several series,
 //! multi-organ meshes, and reading segmentation objects other than NIfTI label maps.
+//! or UID, and `deidentify` does the same for image files. Left out: registration of several series, and reading
+//! segmentation objects other than NIfTI label maps.
 
 mod binary;
 mod cohort;
@@ -21,6 +23,7 @@ mod fit;
 pub mod frame;
 mod grid_file;
 mod import;
+mod improve;
 mod info;
 pub mod labels;
 mod material;
@@ -36,6 +39,7 @@ pub mod plugin;
 mod quality;
 mod recipe;
 mod record;
+mod regions;
 mod report;
 mod ron_file;
 mod series;
@@ -57,9 +61,10 @@ pub use picture::{Picture, Plane, Window, data_uri, middle};
 pub use quality::MeshQuality;
 pub use recipe::{RECIPE_FILE, Recipe, read_recipe};
 pub use record::{Diagnosis, Fibrosis, Hypertension, Laboratory, Medication, PatientRecord, Sex, Steatosis, VitalSigns};
+pub use regions::{MAX_REGIONS, RegionMesh, part, stuff_regions};
 pub use report::report_html;
 pub use ron_file::RonError;
 pub use series::{SeriesError, SeriesResult, SeriesSet, read_folder, read_series};
 pub use smooth::{Smoothing, smooth_distance};
 pub use stuffing::stuff;
-pub use twin::{Organ, Source, TWIN_FILE, Twin, TwinError};
+pub use twin::{Organ, Region, Source, TWIN_FILE, Twin, TwinError};

@@ -150,8 +150,11 @@ fn label_section(twin: &Twin, report: &ImportReport) -> Markup {
     twin.labels.voxels.iter().for_each(|label| counts[usize::from(*label)] += 1);
     let voxel_ml = twin.labels.voxel_mm3() * 1e-3;
     let present = (1..256usize).filter(|label| counts[*label] > 0);
-    let name =
-        |label: usize| if label == usize::from(twin.organ.label) { twin.organ.name.clone() } else { "not named".to_owned() };
+    let name = |label: usize| match twin.regions.iter().find(|region| usize::from(region.label) == label) {
+        Some(region) => region.name.clone(),
+        None if label == usize::from(twin.organ.label) => twin.organ.name.clone(),
+        None => "not named".to_owned(),
+    };
     html! {
         section {
             h2 { "Labels" }
@@ -197,6 +200,7 @@ fn mesh_section(twin: &Twin, report: &ImportReport) -> Result<Markup, String> {
                 dt { "Surface to label" } dd { (format!("95 % within {:.2} mm, all within {:.2} mm", quality.label_distance_p95_mm, quality.label_distance_max_mm)) }
                 dt { "Below 10°" } dd { (below) " of " (angles.len()) " angles" }
             }
+            @if !report.regions.is_empty() { (region_table(report)) }
             figure {
                 (histogram(&angles)?)
                 figcaption { "Dihedral angles, in steps of 5°: thin tetrahedra have angles near 0° and 180°, and make the solver slow." }
@@ -204,6 +208,28 @@ fn mesh_section(twin: &Twin, report: &ImportReport) -> Result<Markup, String> {
             p.note { "The distance is from the centres of the label's outer voxel faces to the mesh; the voxels' own stairs are part of it." }
         }
     })
+}
+
+/// One conforming mesh of several organs, organ by organ.
+fn region_table(report: &ImportReport) -> Markup {
+    html! {
+        table {
+            thead { tr {
+                th { "Region" } th.n { "Tetrahedra" } th.n { "Label, ml" } th.n { "Mesh, ml" } th.n { "Smallest angle" }
+                th.n { "95 % of the label's faces within" } th.n { "All within" }
+            } }
+            tbody { @for region in &report.regions { tr {
+                td { (region.name) }
+                td.n { (region.quality.tets) }
+                td.n { (format!("{:.1}", region.quality.label_volume_ml)) }
+                td.n { (format!("{:.1}", region.quality.volume_ml)) }
+                td.n { (format!("{:.1}°", region.quality.dihedral_min_deg)) }
+                td.n { (format!("{:.2} mm", region.quality.label_distance_p95_mm)) }
+                td.n { (format!("{:.2} mm", region.quality.label_distance_max_mm)) }
+            } } }
+        }
+        p.note { "The regions share the faces, edges and vertices of their common borders." }
+    }
 }
 
 /// How many angles (degrees) fall into each step of 5.

@@ -16,20 +16,20 @@ use crate::geom::{DistanceField, TetMesh, tet_volume};
 
 /// A lattice point is warped when a cut is nearer than these shares of a long and of a short edge (the paper's “safe” values for
 /// the dihedral angles, its table 2).
-const WARP_LONG: f64 = 0.24999;
-const WARP_SHORT: f64 = 0.41189;
+pub(super) const WARP_LONG: f64 = 0.24999;
+pub(super) const WARP_SHORT: f64 = 0.41189;
 /// Halvings of a lattice edge in search of the surface: 2⁻²⁴ of an edge is below what f32 positions resolve.
-const BISECTIONS: usize = 24;
+pub(super) const BISECTIONS: usize = 24;
 /// Most lattice points.
 const MAX_POINTS: usize = 1 << 26;
 
-struct Lattice<'a> {
+pub(super) struct Lattice<'a> {
     field: &'a DistanceField,
     /// Corner points along x, y, z; there is one centre fewer each way.
     corners: [usize; 3],
-    positions: Vec<DVec3>,
+    pub(super) positions: Vec<DVec3>,
     /// Signed distance, 0 for a point that lies on the surface or was warped onto it.
-    values: Vec<f64>,
+    pub(super) values: Vec<f64>,
     /// Where an edge (lower point first) is cut, as a share of its length; looked up, never walked.
     cuts: HashMap<(u32, u32), f64>,
 }
@@ -49,7 +49,7 @@ pub fn stuff(field: &DistanceField, cell_m: f64) -> Option<TetMesh> {
 }
 
 impl<'a> Lattice<'a> {
-    fn new(field: &'a DistanceField, cell: f64) -> Option<Self> {
+    pub(super) fn new(field: &'a DistanceField, cell: f64) -> Option<Self> {
         // corners at whole multiples of the cell, so that the lattice hangs on the organ's frame and not on the field's margin; one cell
         // more on every side than the field, where every point lies outside
         let low = (field.origin.as_dvec3() / cell).floor() - 1.0;
@@ -84,8 +84,16 @@ impl<'a> Lattice<'a> {
         (cx * cy * cz + i + (cx - 1) * (j + (cy - 1) * k)) as u32
     }
 
-    fn is_centre(&self, point: u32) -> bool {
+    pub(super) fn is_centre(&self, point: u32) -> bool {
         point as usize >= self.corners.iter().product()
+    }
+
+    /// Whether the sum of a point's steps along the axes is odd: the ends of every long edge differ in it.
+    pub(super) fn is_odd(&self, point: u32) -> bool {
+        let corners: usize = self.corners.iter().product();
+        let (at, less) = if self.is_centre(point) { (point as usize - corners, 1) } else { (point as usize, 0) };
+        let (nx, ny) = (self.corners[0] - less, self.corners[1] - less);
+        (at % nx + at / nx % ny + at / (nx * ny)) % 2 == 1
     }
 
     /// An edge between points of one kind is long (a cell), one between a corner and a centre short (√3/2 of it).
@@ -94,7 +102,7 @@ impl<'a> Lattice<'a> {
     }
 
     /// Visits the lattice's tetrahedra: around each face shared by two cells four, between their centres and one side of the face.
-    fn for_each_tet(&self, mut visit: impl FnMut([u32; 4])) {
+    pub(super) fn for_each_tet(&self, mut visit: impl FnMut([u32; 4])) {
         let [cx, cy, cz] = self.corners;
         for k in 0..cz - 1 {
             for j in 0..cy - 1 {
@@ -264,14 +272,14 @@ impl Filler<'_> {
                 let on_n = !self.diagonal_from_first(p, q, n);
                 // the third quadrilateral lies on the surface and nobody shares it
                 let free = if on_m == on_n { !on_m } else { self.shorter(first[1], second[2], first[2], second[1]) };
-                self.prism(first, second, [on_m, free, on_n]);
+                self.tets.extend(prism(first, second, [on_m, free, on_n]).into_iter().flatten());
             }
             (&[p, q, r], &[], &[m]) => {
                 let inner = [p, q, r].map(|v| self.point(v));
                 let outer = [p, q, r].map(|v| self.cut(v, m));
                 let diagonals =
                     [self.diagonal_from_first(p, q, m), self.diagonal_from_first(q, r, m), self.diagonal_from_first(r, p, m)];
-                self.prism(inner, outer, diagonals);
+                self.tets.extend(prism(inner, outer, diagonals).into_iter().flatten());
             }
             _ => {}
         }
@@ -297,19 +305,19 @@ impl Filler<'_> {
         let (first, second) = (length(a, b), length(c, d));
         if (first - second).abs() > 1e-9 * first { first < second } else { a.min(b) < c.min(d) }
     }
+}
 
-    /// Three tetrahedra for the prism a, b; `diagonals[i]` tells whether side i is split from `a[i]` to `b[i + 1]`. Not all three may agree.
-    fn prism(&mut self, a: [u32; 3], b: [u32; 3], diagonals: [bool; 3]) {
-        // two diagonals meet at a[i] where one side leans to it and the next one away
-        let Some(i) = (0..3).find(|&i| diagonals[i] && !diagonals[(i + 2) % 3]) else { return };
-        let (j, k) = ((i + 1) % 3, (i + 2) % 3);
-        self.tets.push([a[i], b[0], b[1], b[2]]);
-        if diagonals[j] {
-            self.tets.extend([[a[i], a[j], a[k], b[k]], [a[i], a[j], b[k], b[j]]]);
-        } else {
-            self.tets.extend([[a[i], a[j], a[k], b[j]], [a[i], a[k], b[k], b[j]]]);
-        }
-    }
+/// Three tetrahedra for the prism a, b; `diagonals[i]` tells whether side i is split from `a[i]` to `b[i + 1]`. Nothing if all three agree.
+pub(super) fn prism(a: [u32; 3], b: [u32; 3], diagonals: [bool; 3]) -> Option<[[u32; 4]; 3]> {
+    // two diagonals meet at a[i] where one side leans to it and the next one away
+    let i = (0..3).find(|&i| diagonals[i] && !diagonals[(i + 2) % 3])?;
+    let (j, k) = ((i + 1) % 3, (i + 2) % 3);
+    let [second, third] = if diagonals[j] {
+        [[a[i], a[j], a[k], b[k]], [a[i], a[j], b[k], b[j]]]
+    } else {
+        [[a[i], a[j], a[k], b[j]], [a[i], a[k], b[k], b[j]]]
+    };
+    Some([[a[i], b[0], b[1], b[2]], second, third])
 }
 
 /// Turns every tetrahedron to positive volume and leaves out those that rounding has flattened.

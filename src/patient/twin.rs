@@ -16,7 +16,8 @@ use sha2::{Digest, Sha256};
 use super::{binary, material::Material, parameters::Parameters, quality::MeshQuality, record::PatientRecord};
 use crate::geom::{DistanceField, MeshError, TetMesh, Volume};
 
-const VERSION: u32 = 2;
+/// A twin of one organ has the first of these versions, one with regions the second.
+const VERSIONS: [u32; 2] = [2, 3];
 /// The file that makes a folder a twin.
 pub const TWIN_FILE: &str = "twin.ron";
 /// Largest `twin.ron` that is read.
@@ -28,6 +29,17 @@ const MAX_RON: u64 = 1 << 20;
 pub struct Organ {
     pub label: u8,
     pub name: String,
+}
+
+/// One region of a mesh of several organs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Region {
+    pub label: u8,
+    pub name: String,
+    pub material: Material,
+    /// Of the region alone: its surface holds the borders to its neighbours.
+    pub quality: MeshQuality,
 }
 
 /// What the images were. No UID, date or name: nothing that leads to a person.
@@ -61,9 +73,13 @@ pub struct Twin {
     pub volume: Volume<i16>,
     /// Labels on the volume's grid.
     pub labels: Volume<u8>,
-    /// The organ, in the world.
+    /// The organ, or all regions, in the world.
     pub tets: TetMesh,
-    /// Signed distance to the organ's surface, in the world.
+    /// What the mesh consists of where it is more than one organ, the organ itself first; else nothing.
+    pub regions: Vec<Region>,
+    /// The place in `regions` of each tetrahedron; nothing where there are none.
+    pub tet_regions: Vec<u8>,
+    /// Signed distance to the surface of the whole mesh, in the world.
     pub distance: DistanceField,
 }
 
@@ -76,7 +92,8 @@ pub enum TwinError {
     Io { doing: &'static str, path: PathBuf, source: std::io::Error },
     #[error("{}:{line}:{column}: {message}", path.display())]
     Syntax { path: PathBuf, line: usize, column: usize, message: String },
-    #[error("{} has format version {found}; this program reads {VERSION}", path.display())]
+    #[error("{} has format version {found}; this program reads {} and {}", path.display(), VERSIONS[0], VERSIONS[1])]
+    #[diagnostic(help("import the patient's images again, or use the program that wrote the twin"))]
     Version { path: PathBuf, found: u32 },
     #[error("{} {what}", path.display())]
     #[diagnostic(help("copy the twin again or import it anew"))]
@@ -102,6 +119,8 @@ struct Files {
     labels: FileFact,
     mesh: FileFact,
     distance: FileFact,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    regions: Option<FileFact>,
 }
 
 /// `twin.ron` as written. An affine is its three rows of four numbers.
@@ -118,6 +137,8 @@ struct TwinRon {
     world_from_lps: [f64; 12],
     lps_from_voxel: [f64; 12],
     quality: MeshQuality,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    regions: Vec<Region>,
     files: Files,
 }
 
@@ -152,10 +173,13 @@ impl Twin {
             ("mesh.bin".to_owned(), binary::write_mesh(&self.tets)),
             ("distance.bin".to_owned(), binary::write_distance(&self.distance)),
         ];
+        if !self.regions.is_empty() {
+            files.push(("regions.bin".to_owned(), binary::write_regions(&self.tet_regions)));
+        }
         let fact =
             |(file, bytes): &(String, Vec<u8>)| FileFact { file: file.clone(), bytes: bytes.len() as u64, sha256: sha256(bytes) };
         let ron = TwinRon {
-            version: VERSION,
+            version: VERSIONS[usize::from(!self.regions.is_empty())],
             name: self.name.clone(),
             organ: self.organ.clone(),
             material: self.material.clone(),
@@ -165,7 +189,14 @@ impl Twin {
             world_from_lps: rows(&self.world_from_lps),
             lps_from_voxel: rows(&self.volume.lps_from_voxel),
             quality: self.quality,
-            files: Files { volume: fact(&files[0]), labels: fact(&files[1]), mesh: fact(&files[2]), distance: fact(&files[3]) },
+            regions: self.regions.clone(),
+            files: Files {
+                volume: fact(&files[0]),
+                labels: fact(&files[1]),
+                mesh: fact(&files[2]),
+                distance: fact(&files[3]),
+                regions: files.get(4).map(fact),
+            },
         };
         let pretty = ron::ser::PrettyConfig::new().new_line("\n").compact_arrays(true);
         let text = ron::ser::to_string_pretty(&ron, pretty).expect("plain numbers and strings are always written");
@@ -222,7 +253,7 @@ impl Twin {
         };
         let damaged = |what: &str| TwinError::Damaged { path: path.clone(), what: what.to_owned() };
         let version: VersionOnly = ron::from_str(&text).map_err(syntax)?;
-        if version.version != VERSION {
+        if !VERSIONS.contains(&version.version) {
             return Err(TwinError::Version { path, found: version.version });
         }
         let ron: TwinRon = ron::from_str(&text).map_err(syntax)?;
@@ -240,6 +271,18 @@ impl Twin {
         let tets = parse(dir, &ron.files.mesh, binary::read_mesh)?;
         tets.validate().map_err(|fault| TwinError::Mesh { path: dir.to_owned(), fault })?;
         let distance = parse(dir, &ron.files.distance, binary::read_distance)?;
+        let tet_regions = match &ron.files.regions {
+            Some(fact) => parse(dir, fact, binary::read_regions)?,
+            None => Vec::new(),
+        };
+        let extras = ron.files.regions.is_some();
+        if ron.version != VERSIONS[usize::from(extras)] {
+            return Err(damaged("has a format version that does not go with what it holds"));
+        }
+        let expected = if ron.regions.is_empty() { 0 } else { tets.tets.len() };
+        if tet_regions.len() != expected || tet_regions.iter().any(|&r| usize::from(r) >= ron.regions.len()) {
+            return Err(damaged("does not give every tetrahedron one of its regions"));
+        }
         Ok(Self {
             name: ron.name,
             organ: ron.organ,
@@ -252,6 +295,8 @@ impl Twin {
             volume: Volume { dims, lps_from_voxel, voxels },
             labels: Volume { dims, lps_from_voxel, voxels: labels },
             tets,
+            regions: ron.regions,
+            tet_regions,
             distance,
         })
     }
