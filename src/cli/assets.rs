@@ -26,7 +26,7 @@ pub fn case(named: &Path) -> miette::Result<PathBuf> {
     let bundled = homes().map(|home| home.join("scenarios").join(named).with_extension("ron"));
     [named.to_owned()].into_iter().chain(bundled).find(|path| path.is_file()).ok_or_else(|| {
         miette::miette!(
-            help = "cases are .ron files; the bundled ones are wedge_excision, wedge_bleeding and peg_transfer",
+            help = "cases are .ron files; the bundled ones are wedge_excision, wedge_excision_plain, wedge_bleeding and peg_transfer",
             "{}: no such case",
             named.display()
         )

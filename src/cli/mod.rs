@@ -136,6 +136,12 @@ pub(crate) fn write_whole(path: &std::path::Path, text: &str) -> miette::Result<
         use std::io::Write;
         let mut file = tempfile::NamedTempFile::new_in(parent)?;
         file.write_all(text.as_bytes())?;
+        // a temporary file is readable by its owner alone
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        }
         file.as_file().sync_all()?;
         file.persist(path).map_err(|fault| fault.error)?;
         Ok(())
