@@ -32,7 +32,7 @@ fn a_nifti_image_is_a_volume_with_the_place_and_values_that_other_readers_find()
         let place = image.lps_from_voxel.transform_point3(DVec3::from_slice(&ijk));
         place.to_array().iter().zip(numbers(&voxel["lps"])).for_each(|(f, e)| near(*f, e));
     }
-    let map = labels::resample(&labels::read(&folder.join("labels.nii.gz")).expect("sound"), image).expect("they overlap");
+    let map = labels::resample(&labels::read(&folder.join("labels.nii.gz"), 1).expect("sound"), image).expect("they overlap");
     for (label, voxels, mean) in [(5, 38_634, 45.29), (4, 1333, 1.52), (2, 3947, 10.91)] {
         let inside: Vec<f64> =
             (0..map.voxels.len()).filter(|&v| map.voxels[v] == label).map(|v| image.voxels[v].into()).collect();
@@ -42,7 +42,7 @@ fn a_nifti_image_is_a_volume_with_the_place_and_values_that_other_readers_find()
     assert_eq!(series(&folder).len(), 2, "a folder without DICOM: the image and the map");
 }
 
-/// The label volumes of the atlas, from its README, and its bounds in LPS.
+/// The label volumes of the atlas, from the README beside it, and its place as its header gives it.
 #[test]
 fn an_nrrd_label_map_has_the_volumes_that_other_readers_find() {
     let Some(file) = data("meshes/spl-abdominal-atlas/seg.nrrd") else { return };
@@ -50,7 +50,17 @@ fn an_nrrd_label_map_has_the_volumes_that_other_readers_find() {
     assert_eq!([info.columns, info.rows, info.slices], [256, 256, 113]);
     assert_eq!(info.spacing_mm.map(|s| (s.expect("known") * 1e4).round() / 1e4), [0.9375, 0.9375, 1.5]);
     assert_eq!(info.origin_lps_mm, Some([-119.53000000000002, 119.53000000000007, 84.000_000_000_000_03]));
-    assert_eq!(info.direction, Some([1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0]));
+    let direction = info.direction.expect("known");
+    let expected = [1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0];
+    assert!(
+        direction.iter().zip(expected).all(|(found, expected): (&f64, f64)| (found - expected).abs() < 1e-9),
+        "{direction:?}"
+    );
+    let map = labels::read(&file, 3).expect("95 labels, up to 699");
+    for (label, ml) in [(3, 239.3), (10, 7.8), (7, 22.1), (51, 47.3)] {
+        let found = map.voxels.iter().filter(|v| **v == label).count() as f64 * map.voxel_mm3() * 1e-3;
+        assert!((found - ml).abs() < 0.05, "label {label}: {found} ml");
+    }
 }
 
 fn affine() -> DAffine3 {
@@ -149,7 +159,7 @@ fn nifti_rescale_units_quaternion_and_background_without_number_are_read() {
     fs::write(&path, &bytes).expect("written");
     let placeless = series(&path);
     assert!(placeless[0].volume.is_none() && codes(&placeless[0].info.faults) == ["missing_geometry"]);
-    assert!(matches!(labels::read(&path), Err(LabelError::NoPlace(_))));
+    assert!(matches!(labels::read(&path, 1), Err(LabelError::NoPlace(_))));
     let mut reals: Vec<u8> = (0..24u8).flat_map(|v| f32::from(v).to_le_bytes()).collect();
     reals[..4].copy_from_slice(&f32::NAN.to_le_bytes());
     fs::write(&path, nifti(16, 32, &reals)).expect("written");
@@ -184,7 +194,7 @@ fn damaged_nifti_and_nrrd_files_are_refused_and_never_panic() {
         }
         for length in 0..whole.len() {
             assert!(look(&whole[..length]), "{name} cut to {length}");
-            assert!(labels::read(&path).is_err(), "{name} cut to {length} is no label map");
+            assert!(labels::read(&path, 1).is_err(), "{name} cut to {length} is no label map");
         }
     }
     let path = folder.path().join("claim.nrrd");
@@ -204,4 +214,34 @@ fn damaged_nifti_and_nrrd_files_are_refused_and_never_panic() {
 fn a_scan_in_another_format_beside_a_dicom_series_is_left_out() {
     let folder: &Path = &asset("scans/ct-liver-contrast");
     assert_eq!(series(folder).len(), 1, "the label map is no series");
+}
+
+/// Voxels a segment as pydicom counts them; where segments overlap the one asked for is whole.
+#[test]
+fn dicom_segmentation_objects_are_label_maps_on_the_images_they_were_made_from() {
+    let Some(folder) = data("ct-3slice-dicom-seg") else { return };
+    let found = series(&folder.join("image"));
+    let image = volume(&found[0]);
+    for (file, label, per_slice) in [
+        ("liver", 1, [36_233, 35_645, 35_220]),
+        ("partial_overlaps", 1, [0, 9602, 0]),
+        ("partial_overlaps", 2, [0, 11_888, 0]),
+        ("partial_overlaps", 3, [117, 117, 10_509]),
+        ("partial_overlaps", 4, [6693, 0, 0]),
+        ("partial_overlaps", 5, [4713, 0, 0]),
+    ] {
+        let map = labels::read(&folder.join(format!("seg/{file}.dcm")), label).expect("a segmentation object");
+        let map = labels::resample(&map, image).expect("they overlap");
+        let plane = 512 * 512;
+        let counts = [0, 1, 2].map(|k| map.voxels[k * plane..(k + 1) * plane].iter().filter(|v| **v == label).count());
+        assert_eq!(counts, per_slice, "{file} {label}");
+    }
+    // a CT is no label map, and a cut object none either
+    assert!(matches!(labels::read(&folder.join("image/01.dcm"), 1), Err(LabelError::Unreadable { .. })));
+    let whole = fs::read(folder.join("seg/liver.dcm")).expect("readable");
+    let cut = tempfile::NamedTempFile::new().expect("a temporary file");
+    for length in (0..whole.len()).step_by(997) {
+        fs::write(cut.path(), &whole[..length]).expect("written");
+        assert!(labels::read(cut.path(), 1).is_err(), "cut to {length}");
+    }
 }

@@ -50,7 +50,7 @@ pub struct Import {
     /// Where the twin goes (a new folder)
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// A label map of the same scan (NIfTI or NRRD)
+    /// A label map of the same scan (NIfTI, NRRD or DICOM SEG)
     #[arg(long, value_name = "FILE", conflicts_with = "hu")]
     labels: Option<PathBuf>,
     /// The organ's value in the label map

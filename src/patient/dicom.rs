@@ -45,6 +45,7 @@ pub(crate) mod tags {
     pub const POSITION: Tag = (0x0020, 0x0032);
     pub const ORIENTATION: Tag = (0x0020, 0x0037);
     pub const FRAME_OF_REFERENCE: Tag = (0x0020, 0x0052);
+    pub const SLICE_SPACING: Tag = (0x0018, 0x0088);
     pub const PLANE_POSITION: Tag = (0x0020, 0x9113);
     pub const PLANE_ORIENTATION: Tag = (0x0020, 0x9116);
     pub const SAMPLES: Tag = (0x0028, 0x0002);
@@ -64,6 +65,10 @@ pub(crate) mod tags {
     pub const MODALITY_LUT: Tag = (0x0028, 0x3000);
     pub const PIXEL_MEASURES: Tag = (0x0028, 0x9110);
     pub const PIXEL_TRANSFORM: Tag = (0x0028, 0x9145);
+    pub const SEGMENTATION_TYPE: Tag = (0x0062, 0x0001);
+    pub const SEGMENT_IDENTIFICATION: Tag = (0x0062, 0x000A);
+    pub const SEGMENT_NUMBER: Tag = (0x0062, 0x000B);
+    pub const FRACTIONAL_MAX: Tag = (0x0062, 0x000E);
     pub const SHARED_GROUPS: Tag = (0x5200, 0x9229);
     pub const FRAME_GROUPS: Tag = (0x5200, 0x9230);
     pub const PIXEL_DATA: Tag = (0x7FE0, 0x0010);
@@ -72,8 +77,8 @@ pub(crate) mod tags {
     pub const SEQUENCE_END: Tag = (0xFFFE, 0xE0DD);
 
     /// Sequences whose content is wanted even where their length is given and could be skipped.
-    pub const FOLLOWED: [Tag; 6] =
-        [SHARED_GROUPS, FRAME_GROUPS, PLANE_POSITION, PLANE_ORIENTATION, PIXEL_MEASURES, PIXEL_TRANSFORM];
+    pub const FOLLOWED: [Tag; 7] =
+        [SHARED_GROUPS, FRAME_GROUPS, PLANE_POSITION, PLANE_ORIENTATION, PIXEL_MEASURES, PIXEL_TRANSFORM, SEGMENT_IDENTIFICATION];
 }
 
 /// How elements are laid out.

@@ -103,7 +103,7 @@ pub(crate) struct GridHeader {
 }
 
 impl GridHeader {
-    /// Refuses a header that announces more than its file can hold; `length` is that of the file, mm.
+    /// Refuses a header that announces more than its file can hold; `length` is that of the file, bytes.
     pub fn check_size(&self, length: u64, packed: bool, name: &str) -> Result<(), Fault> {
         let voxels = self.dims.iter().try_fold(1u64, |all, &n| all.checked_mul(n as u64)).unwrap_or(u64::MAX);
         let holds = if packed { length.saturating_mul(MAX_DEFLATE) } else { length };

@@ -32,7 +32,7 @@ pub const DEFAULT_FEATURE_MM: f64 = 8.6;
 pub struct ImportOptions {
     /// The twin's name: not a person's.
     pub name: String,
-    /// A label map of the same scan: NIfTI-1 or NRRD.
+    /// A label map of the same scan: NIfTI-1, NRRD or a DICOM segmentation object.
     pub labels: Option<PathBuf>,
     /// The organ's value in the label map; 1 where a range of HU makes the label.
     pub label: u8,
@@ -288,7 +288,7 @@ fn choose(series: Vec<SeriesResult>, wanted: Option<usize>, dir: &Path) -> Resul
 
 fn find_organ(image: &Volume<f32>, info: &SeriesInfo, options: &ImportOptions) -> Result<(Volume<u8>, u8), ImportError> {
     if let Some(path) = &options.labels {
-        let labels = labels::resample(&labels::read(path)?, image)?;
+        let labels = labels::resample(&labels::read(path, options.label)?, image)?;
         labels::require_label(&labels, options.label)?;
         return Ok((labels, options.label));
     }

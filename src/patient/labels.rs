@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 use glam::DVec3;
 
-use super::grid_file::GridFile;
+use super::{grid_file::GridFile, segments};
 use crate::geom::Volume;
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum LabelError {
     #[error("{} cannot be read as a label map: {why}", path.display())]
-    #[diagnostic(help("label maps are single NIfTI-1 files (.nii, .nii.gz) or NRRD files (.nrrd)"))]
+    #[diagnostic(help("label maps are NIfTI-1 (.nii, .nii.gz), NRRD, or a DICOM segmentation object"))]
     Unreadable { path: PathBuf, why: String },
     #[error("{} does not say where it lies (NIfTI: sform or qform; NRRD: space, space directions and space origin)", .0.display())]
     NoPlace(PathBuf),
-    #[error("{} is not a label map: its values are not whole numbers from 0 to 255", .0.display())]
+    #[error("{} is not a label map: its values are not whole numbers from 0 on, or more than 256 different ones", .0.display())]
     NotLabels(PathBuf),
     #[error("the label map and the images do not overlap")]
     #[diagnostic(help("were they made from the same scan? positions are compared in the patient's frame"))]
@@ -31,18 +31,32 @@ fn numbers(labels: &[u8]) -> String {
     if labels.is_empty() { "no labels at all".into() } else { labels.iter().map(u8::to_string).collect::<Vec<_>>().join(", ") }
 }
 
-/// Reads a label map (NIfTI-1 or NRRD) with its place in the patient.
-pub fn read(path: &Path) -> Result<Volume<u8>, LabelError> {
+/// Reads a label map (NIfTI-1, NRRD or a DICOM segmentation object) with its place in the patient. Where segments of an object overlap,
+/// `foremost` covers the others; labels above 255 are left out.
+pub fn read(path: &Path, foremost: u8) -> Result<Volume<u8>, LabelError> {
     let unreadable = |why: String| LabelError::Unreadable { path: path.to_owned(), why };
     let grid = match GridFile::open(path).map_err(|e| unreadable(e.to_string()))? {
-        None => return Err(unreadable("it is neither NIfTI nor NRRD, or its header is damaged".into())),
+        None => {
+            let map = segments::read(path, foremost).map_err(|e| unreadable(e.to_string()))?;
+            let none = || unreadable("it is neither NIfTI, NRRD nor DICOM, or its header is damaged".into());
+            return map.ok_or_else(none)?.map_err(|fault| unreadable(fault.message));
+        }
         Some(Err(fault)) => return Err(unreadable(fault.message)),
         Some(Ok(grid)) => grid,
     };
     let lps_from_voxel = grid.header.lps_from_voxel.ok_or_else(|| LabelError::NoPlace(path.to_owned()))?;
-    let whole = |v: f32| (v.fract() == 0.0 && (0.0..=255.0).contains(&v)).then_some(v as u8);
-    let voxels: Option<Vec<u8>> = grid.voxels.into_iter().map(whole).collect();
-    let voxels = voxels.ok_or_else(|| LabelError::NotLabels(path.to_owned()))?;
+    // an image given by mistake holds more values than a map holds labels
+    let mut seen = vec![false; 1 << 16];
+    for &v in &grid.voxels {
+        match (v.fract() == 0.0 && v >= 0.0).then(|| seen.get_mut(v as usize)).flatten() {
+            Some(seen) => *seen = true,
+            None => return Err(LabelError::NotLabels(path.to_owned())),
+        }
+    }
+    if seen.iter().filter(|seen| **seen).count() > 256 {
+        return Err(LabelError::NotLabels(path.to_owned()));
+    }
+    let voxels = grid.voxels.into_iter().map(|v| if v <= 255.0 { v as u8 } else { 0 }).collect();
     Ok(Volume { dims: grid.header.dims, lps_from_voxel, voxels })
 }
 

@@ -3,13 +3,17 @@
 //! ```text
 //! DICOM files ─ series ─┬─► Volume (HU) ─┬─► labels on its grid ─► distance field ─► tetrahedra ─► Twin (folder)
 //! NIfTI or NRRD image ──┘                │
-//! NIfTI or NRRD labels, a range of HU ───┘
+//! NIfTI, NRRD or DICOM SEG labels, a HU range ┘
 //! ```
 //! Images stay in DICOM's patient frame (LPS, mm) until [`frame`] puts them into the world. A twin carries no person: no name, date
 //! or UID, and `deidentify` does the same for image files. Left out: registration of several series, multi-organ meshes, and reading
 //! DICOM segmentation objects.
 //! or UID; `deidentify` does the same for image files, `pacs` for what an archive sends. Left out: registration of several series,
 //! multi-organ meshes, and reading segmentation objects other than NIfTI label maps.
+//! or UID, and `deidentify` does the same for image files. Left out: registration of several series, and reading
+//! segmentation objects other than NIfTI label maps.
+//! or UID, and `deidentify` does the same for image files. Left out: registration of several series, multi-organ meshes, and
+//! the contours of structure sets.
 //! or UID, and `deidentify` does the same for image files. Left out: registration of several series, and reading
 //! segmentation objects other than NIfTI label maps.
 
@@ -42,6 +46,7 @@ mod record;
 mod regions;
 mod report;
 mod ron_file;
+mod segments;
 mod series;
 mod smooth;
 mod stuffing;

@@ -57,7 +57,7 @@ impl PixelModule {
         if bits_allocated == 1 {
             return Err(Fault::new(
                 "segmentation_object",
-                format!("{name} holds one-bit labels, not an image; labels are read from NIfTI"),
+                format!("{name} holds one-bit labels, not an image; give it to `patient import` with --labels"),
             ));
         }
         if !matches!(bits_allocated, 8 | 16 | 32) {
@@ -157,9 +157,9 @@ fn unsupported(syntax: &str, name: &str) -> Fault {
     )
 }
 
-/// RLE; JPEG baseline, extended and lossless; JPEG 2000.
+/// RLE; JPEG baseline, extended and lossless; JPEG-LS; JPEG 2000.
 fn decodable(syntax: &str) -> bool {
-    const SUPPORTED: [&str; 7] = ["5", "4.50", "4.51", "4.57", "4.70", "4.90", "4.91"];
+    const SUPPORTED: [&str; 9] = ["5", "4.50", "4.51", "4.57", "4.70", "4.80", "4.81", "4.90", "4.91"];
     syntax.strip_prefix("1.2.840.10008.1.2.").is_some_and(|rest| SUPPORTED.contains(&rest))
 }
 
@@ -192,7 +192,7 @@ fn frames_of(parts: &[&[u8]], frames: usize) -> Option<Vec<Vec<u8>>> {
     out.iter().all(|stream| !stream.is_empty()).then_some(out)
 }
 
-/// Width and height that a JPEG or JPEG 2000 code stream itself announces.
+/// Width and height that a JPEG, JPEG-LS or JPEG 2000 code stream itself announces.
 fn announced_size(stream: &[u8]) -> Option<(usize, usize)> {
     let u16_at = |at: usize| stream.get(at..at + 2).map(|b| usize::from(u16::from_be_bytes([b[0], b[1]])));
     let u32_at = |at: usize| stream.get(at..at + 4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize);
@@ -203,7 +203,8 @@ fn announced_size(stream: &[u8]) -> Option<(usize, usize)> {
     let mut at = 2;
     while stream.starts_with(&[0xFF, 0xD8]) && *stream.get(at)? == 0xFF {
         let marker = *stream.get(at + 1)?;
-        if matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC) {
+        // SOF0 to SOF15, and SOF55 of JPEG-LS
+        if matches!(marker, 0xC0..=0xCF | 0xF7) && !matches!(marker, 0xC4 | 0xC8 | 0xCC) {
             return Some((u16_at(at + 7)?, u16_at(at + 5)?));
         }
         at += if marker == 0xFF { 1 } else { 2 + u16_at(at + 2)? };
@@ -221,6 +222,16 @@ fn decode(stream: &[u8], module: &PixelModule, syntax: &str, name: &str) -> Resu
     }
     if !syntax.ends_with(".1.2.5") && announced_size(stream) != Some((module.columns, module.rows)) {
         return Err(failed("the code stream announces another size than Rows and Columns (0028,0010 and 0011)"));
+    }
+    if syntax.ends_with(".4.80") || syntax.ends_with(".4.81") {
+        return match catch_unwind(|| jpegls::decode(stream, module.columns as u32, module.rows as u32)) {
+            Ok(Ok((pixels, ..))) if pixels.len() == module.rows * module.columns => Ok(match module.bits_allocated {
+                8 => pixels.iter().map(|&v| v as u8).collect(),
+                16 => pixels.iter().flat_map(|v| v.to_le_bytes()).collect(),
+                bits => return Err(failed(&format!("JPEG-LS holds no values of {bits} bits"))),
+            }),
+            _ => Err(failed("the code stream is damaged")),
+        };
     }
     let short = |tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
     let object = InMemDicomObject::from_element_iter([

@@ -193,7 +193,7 @@ impl Place {
         }
     }
 
-    fn or(self, other: Self) -> Self {
+    pub fn or(self, other: Self) -> Self {
         Self {
             position: self.position.or(other.position),
             axes: self.axes.or(other.axes),
@@ -323,7 +323,7 @@ impl FileImages {
 const MAX_FRAMES: usize = 1 << 16;
 
 /// Geometry and rescale from one item of the shared or per-frame functional groups (PS3.3 §C.7.6.16.2).
-fn functional_place(groups: &DataSet<'_>) -> (Place, Option<Rescale>) {
+pub(crate) fn functional_place(groups: &DataSet<'_>) -> (Place, Option<Rescale>) {
     let mut place = Place::default();
     for tag in [tags::PLANE_POSITION, tags::PLANE_ORIENTATION, tags::PIXEL_MEASURES] {
         if let Some(item) = groups.items(tag).first() {
