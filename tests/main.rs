@@ -11,6 +11,7 @@ mod patient;
 mod program;
 mod scan;
 mod scoring;
+mod segment;
 mod session;
 mod theatre;
 mod tissue;

@@ -15,6 +15,7 @@ mod replay;
 mod run;
 mod scan;
 mod score;
+mod segment;
 mod tissue;
 
 use std::{path::PathBuf, process::ExitCode};

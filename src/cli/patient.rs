@@ -14,6 +14,8 @@ use crate::patient::{
 pub enum Patient {
     /// What an image series is: geometry, intensities, faults
     Info(Info),
+    /// Find organs from seeds, and write them as a NIfTI label map
+    Segment(super::segment::Segment),
     /// Make a patient twin of an image series
     Import(Import),
     /// Look at the scan of a twin: slices, volume, the meshed organ
@@ -142,6 +144,7 @@ impl Patient {
     pub fn run(self) -> Answer {
         match self {
             Patient::Info(info) => info.run(),
+            Patient::Segment(segment) => segment.run(),
             Patient::Import(import) => import.run(),
             Patient::View(view) => view.run(),
             Patient::Fit(fit) => fit.run(),

@@ -159,8 +159,7 @@ pub fn import(
     }
     let record = options.record.as_deref().map(PatientRecord::read).transpose()?;
     let model = options.model.as_deref().map(TwinModel::read).transpose()?;
-    let set = read_folder(dir, &|done, all| progress("reading images", done, all))?;
-    let (info, image) = choose(set.series, options.series, dir)?;
+    let (info, image, skipped) = read_scan(dir, options.series, progress)?;
     progress("finding the organ", 0, 1);
     let (labels, label) = find_organ(&image, &info, options)?;
     progress("finding the organ", 1, 1);
@@ -236,19 +235,19 @@ pub fn import(
     let volume_error = quality.volume_error();
     Ok((
         twin,
-        ImportReport {
-            series: info,
-            skipped: set.skipped,
-            organ,
-            organ_mean,
-            organ_sd,
-            volume_error,
-            quality,
-            regions,
-            parameters,
-            warnings,
-        },
+        ImportReport { series: info, skipped, organ, organ_mean, organ_sd, volume_error, quality, regions, parameters, warnings },
     ))
+}
+
+/// Reads the series in `dir` that an import would take, with its volume and the number of files that are no images.
+pub fn read_scan(
+    dir: &Path,
+    wanted: Option<usize>,
+    progress: &dyn Fn(&str, usize, usize),
+) -> Result<(SeriesInfo, Volume<f32>, usize), ImportError> {
+    let set = read_folder(dir, &|done, all| progress("reading images", done, all))?;
+    let (info, image) = choose(set.series, wanted, dir)?;
+    Ok((info, image, set.skipped))
 }
 
 /// The series to import: the one asked for, or the only one that makes a volume.
