@@ -852,6 +852,7 @@ fn several_organs_become_one_mesh_that_shares_its_faces() {
     let organ = |label, name: &str| Organ { label, name: name.into() };
     let options = ImportOptions {
         regions: vec![organ(1, "spleen"), organ(63, "inferior vena cava"), organ(64, "portal vein")],
+        vessels: vec![organ(52, "aorta")],
         feature_mm: 6.0,
         ..liver_options()
     };

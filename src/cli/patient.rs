@@ -61,6 +61,9 @@ pub struct Import {
     /// A further organ of the label map to mesh with it, sharing faces where they touch; may be given several times
     #[arg(long = "region", value_name = "LABEL:NAME", value_parser = region, requires = "labels")]
     regions: Vec<Organ>,
+    /// A vessel of the label map whose centre lines and radii to trace; may be given several times
+    #[arg(long = "vessel", value_name = "LABEL:NAME", value_parser = region, requires = "labels")]
+    vessels: Vec<Organ>,
     /// Without a label map: the organ is the largest part between these HU
     #[arg(long, value_name = "LOW,HIGH", value_parser = range, allow_hyphen_values = true)]
     hu: Option<(f32, f32)>,
@@ -112,7 +115,7 @@ fn voxel(text: &str) -> Result<[usize; 3], String> {
 }
 
 fn region(text: &str) -> Result<Organ, String> {
-    let fault = || "a label from 1 to 255 and a name: 1:spleen".to_owned();
+    let fault = || "a label from 1 to 255 and a name: 1:spleen or 64:portal vein".to_owned();
     let (label, name) = text.split_once(':').ok_or_else(fault)?;
     let label = label.trim().parse().ok().filter(|&label: &u8| label > 0).ok_or_else(fault)?;
     if name.trim().is_empty() { Err(fault()) } else { Ok(Organ { label, name: name.trim().to_owned() }) }
@@ -222,6 +225,7 @@ impl Import {
                     label: self.label,
                     organ: self.organ,
                     regions: self.regions,
+                    vessels: self.vessels,
                     hu_range: self.hu,
                     series: self.series,
                     feature_mm: self.feature_mm.unwrap_or(default.feature_mm),
@@ -302,6 +306,10 @@ pub fn summary(report: &ImportReport) -> String {
                 .map(|region| format!("{}: {:.1} ml; {}", region.name, region.quality.label_volume_ml, mesh(&region.quality))),
         );
     }
+    lines.extend(report.vessels.iter().map(|tree| {
+        let widest = tree.branches.iter().map(|branch| branch.radius_mm).fold(0.0, f64::max);
+        format!("{}: {} branches, {:.0} mm long, radius up to {widest:.1} mm", tree.name, tree.branches.len(), tree.length_mm())
+    }));
     lines.extend(report.warnings.iter().map(|warning| format!("note: {}", warning.message)));
     lines.join("\n")
 }

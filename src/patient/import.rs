@@ -21,6 +21,7 @@ use super::{
     smooth::{Smoothing, smooth_distance},
     stuffing::stuff,
     twin::{Organ, Region, Source, Twin},
+    vessels::VesselTree,
 };
 use crate::geom::{DistanceField, TetMesh, Volume};
 
@@ -40,6 +41,8 @@ pub struct ImportOptions {
     pub organ: String,
     /// Further organs of the label map to mesh with it, sharing faces where they touch.
     pub regions: Vec<Organ>,
+    /// Vessels of the label map whose centre lines and radii to trace.
+    pub vessels: Vec<Organ>,
     /// Without a label map: the organ is the largest connected part between these HU.
     pub hu_range: Option<(f32, f32)>,
     /// Which series, by its place in `patient info`; needed only where several make a volume.
@@ -63,6 +66,7 @@ impl Default for ImportOptions {
             label: 1,
             organ: "organ".into(),
             regions: Vec::new(),
+            vessels: Vec::new(),
             hu_range: None,
             series: None,
             feature_mm: DEFAULT_FEATURE_MM,
@@ -89,6 +93,8 @@ pub struct ImportReport {
     pub quality: MeshQuality,
     /// What the mesh consists of where it is more than one organ, the organ itself first.
     pub regions: Vec<Region>,
+    /// Centre lines and radii of the vessels asked for.
+    pub vessels: Vec<VesselTree>,
     /// What the model makes of images and record.
     pub parameters: Parameters,
     /// What a surgeon or teacher should know about this twin.
@@ -119,7 +125,7 @@ pub enum ImportError {
     NoOrgan,
     #[error("a range of HU was given, but the series is {modality}: its values are not Hounsfield units")]
     NotHounsfield { modality: String },
-    #[error("regions are values of a label map, and no label map is given")]
+    #[error("regions and vessels are values of a label map, and no label map is given")]
     #[diagnostic(help("give a label map of the scan (--labels FILE.nii.gz)"))]
     RegionsWithoutLabels,
     #[error("label {label} or the name {name} stands for two regions")]
@@ -129,6 +135,8 @@ pub enum ImportError {
     #[error("nothing of region {name} (label {label}) is left with cells of {feature_mm} mm")]
     #[diagnostic(help("try a smaller feature size (--feature-mm), or leave the region out"))]
     LostRegion { label: u8, name: String, feature_mm: f64 },
+    #[error("vessel {name} is too large to be traced: its box holds more than 256 million nodes of half a millimetre")]
+    VesselTooLarge { name: String },
     #[error("{what} must lie between {low} and {high}, and is {value}")]
     OutOfRange { what: &'static str, low: f64, high: f64, value: f64 },
     #[error("the organ is too small or too large to be meshed with cells of {feature_mm} mm")]
@@ -199,6 +207,7 @@ pub fn import(
     }
     progress("measuring the mesh", 1, 1);
 
+    let vessels = trace_vessels(&labels, &world_from_lps, options, progress)?;
     let mut warnings: Vec<Fault> = info.faults.clone();
     warnings.extend(plausibility(&whole, &info, organ_mean, &quality));
     let organ = Organ { label, name: options.organ.clone() };
@@ -231,11 +240,24 @@ pub fn import(
         regions: regions.clone(),
         tet_regions,
         distance,
+        vessels: vessels.clone(),
     };
     let volume_error = quality.volume_error();
     Ok((
         twin,
-        ImportReport { series: info, skipped, organ, organ_mean, organ_sd, volume_error, quality, regions, parameters, warnings },
+        ImportReport {
+            series: info,
+            skipped,
+            organ,
+            organ_mean,
+            organ_sd,
+            volume_error,
+            quality,
+            regions,
+            vessels,
+            parameters,
+            warnings,
+        },
     ))
 }
 
@@ -301,7 +323,7 @@ fn find_organ(image: &Volume<f32>, info: &SeriesInfo, options: &ImportOptions) -
 /// The organ and the further regions, each with a label and a name of its own and at least one voxel.
 fn organs(labels: &Volume<u8>, label: u8, options: &ImportOptions) -> Result<Vec<Organ>, ImportError> {
     let mut organs = vec![Organ { label, name: options.organ.clone() }];
-    if !options.regions.is_empty() && options.labels.is_none() {
+    if !(options.regions.is_empty() && options.vessels.is_empty()) && options.labels.is_none() {
         return Err(ImportError::RegionsWithoutLabels);
     }
     if options.regions.len() >= MAX_REGIONS {
@@ -315,6 +337,26 @@ fn organs(labels: &Volume<u8>, label: u8, options: &ImportOptions) -> Result<Vec
         organs.push(region.clone());
     }
     Ok(organs)
+}
+
+/// The trees of the vessels asked for, on a field twice as fine as that of organs.
+fn trace_vessels(
+    labels: &Volume<u8>,
+    world_from_lps: &DAffine3,
+    options: &ImportOptions,
+    progress: &dyn Fn(&str, usize, usize),
+) -> Result<Vec<VesselTree>, ImportError> {
+    let fine = Smoothing { spacing_mm: 1.0, sigma_mm: 1.0, margin_mm: 4.0 };
+    let mut trees = Vec::new();
+    for (done, vessel) in options.vessels.iter().enumerate() {
+        progress("tracing vessels", done, options.vessels.len());
+        labels::require_label(labels, vessel.label)?;
+        let field = smooth_distance(labels, vessel.label, world_from_lps, &fine)
+            .ok_or_else(|| ImportError::VesselTooLarge { name: vessel.name.clone() })?;
+        trees.push(VesselTree::trace(vessel.label, &vessel.name, &field));
+    }
+    progress("tracing vessels", trees.len(), trees.len());
+    Ok(trees)
 }
 
 /// 1 where any of the organs is.

@@ -52,6 +52,7 @@ mod series;
 mod smooth;
 mod stuffing;
 mod twin;
+mod vessels;
 
 pub use cohort::{Cohort, CohortError, CohortFault};
 pub use deidentify::{DeidentifyError, DeidentifyOptions, DeidentifyReport, deidentify_file, deidentify_folder};
@@ -74,3 +75,4 @@ pub use series::{SeriesError, SeriesResult, SeriesSet, read_folder, read_series}
 pub use smooth::{Smoothing, smooth_distance};
 pub use stuffing::stuff;
 pub use twin::{Organ, Region, Source, TWIN_FILE, Twin, TwinError};
+pub use vessels::{VesselBranch, VesselTree};

@@ -38,6 +38,7 @@ pub fn report_html(twin: &Twin, report: &ImportReport) -> Result<String, String>
                     (slice_section(twin, report))
                     (label_section(twin, report))
                     (mesh_section(twin, report)?)
+                    @if !report.vessels.is_empty() { (vessel_section(report)) }
                     (parameter_section(report))
                     (uncertain_section(twin, report))
                 }
@@ -208,6 +209,28 @@ fn mesh_section(twin: &Twin, report: &ImportReport) -> Result<Markup, String> {
             p.note { "The distance is from the centres of the label's outer voxel faces to the mesh; the voxels' own stairs are part of it." }
         }
     })
+}
+
+fn vessel_section(report: &ImportReport) -> Markup {
+    html! {
+        section {
+            h2 { "Vessels" }
+            table {
+                thead { tr { th { "Vessel" } th.n { "Branch" } th.n { "Comes from" } th.n { "Length, mm" } th.n { "Radius, mm" } } }
+                tbody { @for tree in &report.vessels { @for (number, branch) in tree.branches.iter().enumerate() { tr {
+                    td { (tree.name) }
+                    td.n { (number) }
+                    td.n { @if let Some(parent) = branch.parent { (parent) } @else { "–" } }
+                    td.n { (format!("{:.1}", branch.length_mm)) }
+                    td.n { (format!("{:.1}", branch.radius_mm)) }
+                } } } }
+            }
+            p.note {
+                "Centre lines through the label; the radius is that of a round tube of the branch's volume and length. "
+                "A ring of vessels is cut open, and which end the blood comes from is not known."
+            }
+        }
+    }
 }
 
 /// One conforming mesh of several organs, organ by organ.

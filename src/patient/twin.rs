@@ -13,10 +13,12 @@ use glam::{DAffine3, DMat3, DVec3};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{binary, material::Material, parameters::Parameters, quality::MeshQuality, record::PatientRecord};
+use super::{
+    binary, material::Material, parameters::Parameters, quality::MeshQuality, record::PatientRecord, vessels::VesselTree,
+};
 use crate::geom::{DistanceField, MeshError, TetMesh, Volume};
 
-/// A twin of one organ has the first of these versions, one with regions the second.
+/// A twin of one organ has the first of these versions, one with regions or vessels the second.
 const VERSIONS: [u32; 2] = [2, 3];
 /// The file that makes a folder a twin.
 pub const TWIN_FILE: &str = "twin.ron";
@@ -81,6 +83,8 @@ pub struct Twin {
     pub tet_regions: Vec<u8>,
     /// Signed distance to the surface of the whole mesh, in the world.
     pub distance: DistanceField,
+    /// Centre lines and radii of vessels, where they were asked for.
+    pub vessels: Vec<VesselTree>,
 }
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -121,6 +125,8 @@ struct Files {
     distance: FileFact,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     regions: Option<FileFact>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vessels: Option<FileFact>,
 }
 
 /// `twin.ron` as written. An affine is its three rows of four numbers.
@@ -176,10 +182,15 @@ impl Twin {
         if !self.regions.is_empty() {
             files.push(("regions.bin".to_owned(), binary::write_regions(&self.tet_regions)));
         }
+        if !self.vessels.is_empty() {
+            let text = ron::to_string(&self.vessels).expect("plain numbers and strings are always written");
+            files.push(("vessels.ron".to_owned(), text.into_bytes()));
+        }
         let fact =
             |(file, bytes): &(String, Vec<u8>)| FileFact { file: file.clone(), bytes: bytes.len() as u64, sha256: sha256(bytes) };
+        let named = |name: &str| files.iter().find(|(file, _)| file == name).map(fact);
         let ron = TwinRon {
-            version: VERSIONS[usize::from(!self.regions.is_empty())],
+            version: VERSIONS[usize::from(files.len() > 4)],
             name: self.name.clone(),
             organ: self.organ.clone(),
             material: self.material.clone(),
@@ -195,7 +206,8 @@ impl Twin {
                 labels: fact(&files[1]),
                 mesh: fact(&files[2]),
                 distance: fact(&files[3]),
-                regions: files.get(4).map(fact),
+                regions: named("regions.bin"),
+                vessels: named("vessels.ron"),
             },
         };
         let pretty = ron::ser::PrettyConfig::new().new_line("\n").compact_arrays(true);
@@ -275,7 +287,7 @@ impl Twin {
             Some(fact) => parse(dir, fact, binary::read_regions)?,
             None => Vec::new(),
         };
-        let extras = ron.files.regions.is_some();
+        let extras = ron.files.regions.is_some() || ron.files.vessels.is_some();
         if ron.version != VERSIONS[usize::from(extras)] {
             return Err(damaged("has a format version that does not go with what it holds"));
         }
@@ -283,6 +295,10 @@ impl Twin {
         if tet_regions.len() != expected || tet_regions.iter().any(|&r| usize::from(r) >= ron.regions.len()) {
             return Err(damaged("does not give every tetrahedron one of its regions"));
         }
+        let vessels = match &ron.files.vessels {
+            Some(fact) => parse(dir, fact, read_vessels)?,
+            None => Vec::new(),
+        };
         Ok(Self {
             name: ron.name,
             organ: ron.organ,
@@ -298,8 +314,14 @@ impl Twin {
             regions: ron.regions,
             tet_regions,
             distance,
+            vessels,
         })
     }
+}
+
+fn read_vessels(bytes: &[u8]) -> Result<Vec<VesselTree>, String> {
+    let trees: Vec<VesselTree> = ron::de::from_bytes(bytes).map_err(|why| why.to_string())?;
+    if trees.iter().all(VesselTree::is_sound) { Ok(trees) } else { Err("a vessel's parent or numbers make no sense".into()) }
 }
 
 fn read_ron(dir: &Path) -> Result<String, TwinError> {
