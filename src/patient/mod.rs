@@ -6,16 +6,8 @@
 //! NIfTI, NRRD or DICOM SEG labels, a HU range ┘
 //! ```
 //! Images stay in DICOM's patient frame (LPS, mm) until [`frame`] puts them into the world. A twin carries no person: no name, date
-//! or UID, and `deidentify` does the same for image files. Left out: registration of several series, multi-organ meshes, and reading
-//! DICOM segmentation objects.
-//! or UID; `deidentify` does the same for image files, `pacs` for what an archive sends. Left out: registration of several series,
-//! multi-organ meshes, and reading segmentation objects other than NIfTI label maps.
-//! or UID, and `deidentify` does the same for image files. Left out: registration of several series, and reading
-//! segmentation objects other than NIfTI label maps.
-//! or UID, and `deidentify` does the same for image files. Left out: registration of several series, multi-organ meshes, and
+//! or UID; `deidentify` does the same for image files, `pacs` for what an archive sends. Left out: registration of several series, and
 //! the contours of structure sets.
-//! or UID, and `deidentify` does the same for image files. Left out: registration of several series, and reading
-//! segmentation objects other than NIfTI label maps.
 
 mod binary;
 mod cohort;
