@@ -26,7 +26,7 @@ fn check(scan: &Path, reference: &Path, seeds: &str, least: &[(&str, f64)]) {
     let (_, volume, _) = read_scan(scan, None, &|_, _, _| ()).expect("a scan");
     let seeds = Seeds::read(&here("tests/data/seeds").join(seeds)).expect("sound seeds");
     let (found, segments) = organs(&volume, &seeds, &|_, _, _| ()).expect("seeds within the scan");
-    let reference = labels::resample(&labels::read(reference).expect("labels"), &volume).expect("the same scan");
+    let reference = labels::resample(&labels::read(reference, 1).expect("labels"), &volume).expect("the same scan");
     let mut lacking = Vec::new();
     for segment in &segments {
         let dice = dice(&found, &reference, segment.label);
