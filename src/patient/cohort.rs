@@ -71,7 +71,7 @@ impl Cohort {
     /// Reads a cohort.
     ///
     /// # Errors
-    /// Every mistake (the first [`MAX_FAULTS`]) with its line and column.
+    /// Every mistake (the first `MAX_FAULTS`) with its line and column.
     pub fn read(path: &Path) -> Result<Self, CohortError> {
         let io = |why: std::io::Error| CohortError::Io { path: path.to_owned(), why: why.to_string() };
         if std::fs::metadata(path).map_err(io)?.len() > MAX_BYTES {

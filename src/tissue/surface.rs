@@ -25,7 +25,7 @@ pub struct Surface {
 }
 
 impl Surface {
-    /// Lists the faces that belong to one tetrahedron only, by [`exposed_faces`]. Bit `k` of `capsule[tet]` says that the face opposite corner
+    /// Lists the faces that belong to one tetrahedron only, by `exposed_faces`. Bit `k` of `capsule[tet]` says that the face opposite corner
     /// `k` was part of the first surface.
     pub fn new(tets: &[[u32; 4]], nodes: usize, exposed: &[u8], capsule: &[u8], revision: u64) -> Self {
         let mut surface = Self { revision, ..Self::default() };
