@@ -5,10 +5,10 @@ use std::{path::Path, sync::Arc};
 use bevy::math::{DVec2, DVec3, Vec2};
 use halsted::{
     geom::Volume,
-    patient::Twin,
+    patient::{Twin, segment::SeedSheet},
     theatre::{
         PictureSize, TheatreError,
-        scan::{Pictured, Preset, ScanGeometry, ScanPicture, ScanView, Window, picture},
+        scan::{Images, Pictured, Preset, ScanGeometry, ScanPicture, ScanView, Seeding, Shown, Window, picture},
     },
 };
 
@@ -18,11 +18,15 @@ fn twin() -> Twin {
     Twin::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/patients/liver-contrast")).expect("the bundled twin")
 }
 
-/// The picture and where things are in it; nothing where there is no driver and none is required.
+/// The picture of a twin and where things are in it; nothing where there is no driver and none is required.
 fn draw(twin: Twin, view: ScanView) -> Option<(bevy::image::Image, Pictured)> {
+    draw_shown(Shown::Twin(Arc::new(twin)), None, view)
+}
+
+fn draw_shown(shown: Shown, seeding: Option<Seeding>, view: ScanView) -> Option<(bevy::image::Image, Pictured)> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("scan.png");
-    match picture(Arc::new(twin), &ScanPicture { view, organ: false, size: SIZE }, &path) {
+    match picture(shown, seeding, &ScanPicture { view, organ: false, size: SIZE }, &path) {
         Err(TheatreError::NoDriver) if std::env::var("HALSTED_REQUIRE").is_ok_and(|what| what == "all") => {
             panic!("HALSTED_REQUIRE=all, but there is no Vulkan driver")
         }
@@ -90,6 +94,59 @@ fn a_slice_shows_the_voxels_that_lie_there() {
             }
         }
         assert!(looked_at > 1000 && shades.len() > 100, "{plane:?}: {looked_at} pixels, {} shades", shades.len());
+    }
+}
+
+/// Seeds are rings about their place on the slices that cut them, and on no others: amber stands out from grey.
+#[test]
+fn seeds_stand_where_they_were_placed() {
+    let twin = twin();
+    let lps_from_voxel = twin.volume.lps_from_voxel;
+    let voxels = twin.volume.voxels.iter().map(|&v| f32::from(v)).collect();
+    let volume = Volume { dims: twin.volume.dims, lps_from_voxel, voxels };
+    let geometry = ScanGeometry::new(volume.dims, &lps_from_voxel);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("seeds.ron");
+    // 5 is drawn in amber
+    std::fs::write(&path, r#"(version: 1, labels: {"liver": 5}, seeds: [])"#).expect("written");
+    let mut sheet = SeedSheet::open(&path, &[]).expect("a sheet");
+    let seed = DVec3::new(-60.0, -225.0, -790.5);
+    sheet.put("liver", seed).expect("saved");
+    // the axial slice passes 3 mm below: a smaller disc; the sagittal one misses the ball
+    let cursor = seed + DVec3::new(9.0, 1.0, -3.0);
+    let view = ScanView { slices: true, volume: None, cursor_mm: Some(cursor), ..ScanView::default() };
+    let shown = Shown::Images(Images::new("CT".to_owned(), volume));
+    let Some((image, drawn)) = draw_shown(shown, Some(Seeding::new(sheet, None)), view) else { return };
+    for (plane, rect) in drawn.panels {
+        let mut inked = Vec::new();
+        for row in 0..rect.height() as u32 {
+            for column in 0..rect.width() as u32 {
+                let pixel = (rect.min + Vec2::new(column as f32, row as f32)).floor();
+                let colour = image.get_color_at(pixel.x as u32, pixel.y as u32).expect("inside").to_linear();
+                // the letters at the edges are amber too, the cross is blue
+                let uv = (pixel + 0.5 - rect.min) / rect.size();
+                let is_edge = (uv - 0.5).abs().max_element() > 0.4;
+                let spread =
+                    [colour.red, colour.green, colour.blue].into_iter().fold([1.0f32, 0.0], |[l, h], c| [l.min(c), h.max(c)]);
+                if !is_edge && spread[1] - spread[0] > 0.25 && colour.blue < spread[1] {
+                    inked.push(uv.as_dvec2());
+                }
+            }
+        }
+        match geometry.disc_of(plane, cursor, seed, 4.0) {
+            None => assert!(inked.is_empty(), "{plane:?}: {} pixels", inked.len()),
+            Some((middle, radius)) => {
+                let mean = inked.iter().copied().sum::<DVec2>() / inked.len().max(1) as f64;
+                let pixel = 1.0 / f64::from(rect.width());
+                assert!(
+                    inked.len() > 12 && (mean - middle).length() < pixel,
+                    "{plane:?}: {} pixels about {mean}, not {middle}",
+                    inked.len()
+                );
+                let furthest = inked.iter().map(|uv| uv.distance(middle)).fold(0.0, f64::max);
+                assert!((furthest - radius).abs() < 1.5 * pixel, "{plane:?}: {furthest} instead of {radius}");
+            }
+        }
     }
 }
 

@@ -132,22 +132,7 @@ fn tissue_simulate(case: &std::path::Path, json: bool) -> Answer {
 
 /// Writes a file whole or not at all.
 pub(crate) fn write_whole(path: &std::path::Path, text: &str) -> miette::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
-    let write = || -> std::io::Result<()> {
-        use std::io::Write;
-        let mut file = tempfile::NamedTempFile::new_in(parent)?;
-        file.write_all(text.as_bytes())?;
-        // a temporary file is readable by its owner alone
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        }
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|fault| fault.error)?;
-        Ok(())
-    };
-    write().map_err(|why| miette::miette!("{}: cannot be written: {why}", path.display()))
+    crate::patient::write_whole(path, text).map_err(|why| miette::miette!("{}: cannot be written: {why}", path.display()))
 }
 
 /// Prints one JSON document and nothing else.

@@ -50,24 +50,8 @@ impl Segment {
         if self.json {
             print_json(&Report { segments })?;
         } else {
-            segments.iter().try_for_each(|segment| print_line(&describe(segment)))?;
+            segments.iter().try_for_each(|segment| print_line(&segment.to_string()))?;
         }
         Ok(Found::Well)
     }
-}
-
-/// One label in one line.
-fn describe(segment: &segment::Segment) -> String {
-    let mut line =
-        format!("{} {}: {:.1} ml, {:.0} ± {:.0}", segment.label, segment.name, segment.volume_ml, segment.mean, segment.sd);
-    for (ml, what) in [
-        (segment.islands_removed_ml, "in islands removed"),
-        (segment.holes_filled_ml, "of holes filled"),
-        (segment.leaks_removed_ml, "that hung on by a narrow neck removed: a leak? look there"),
-    ] {
-        if ml >= 0.05 {
-            line += &format!("; {ml:.1} ml {what}");
-        }
-    }
-    line
 }

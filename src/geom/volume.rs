@@ -33,6 +33,15 @@ impl<T: Copy> Volume<T> {
         self.lps_from_voxel.matrix3.determinant().abs()
     }
 
+    /// The box (LPS, mm) that holds every voxel, out to their faces.
+    pub fn bounds(&self) -> [DVec3; 2] {
+        let corner = |n: usize| {
+            let ijk = [0, 1, 2].map(|axis| if n >> axis & 1 == 0 { -0.5 } else { self.dims[axis] as f64 - 0.5 });
+            self.lps_from_voxel.transform_point3(DVec3::from_array(ijk))
+        };
+        (1..8).map(corner).fold([corner(0); 2], |[low, high], at| [low.min(at), high.max(at)])
+    }
+
     /// Distance between voxel centres along i, j and k, mm.
     pub fn spacing_mm(&self) -> [f64; 3] {
         [self.lps_from_voxel.x_axis.length(), self.lps_from_voxel.y_axis.length(), self.lps_from_voxel.z_axis.length()]

@@ -62,7 +62,7 @@ pub use recipe::{RECIPE_FILE, Recipe, read_recipe};
 pub use record::{Diagnosis, Fibrosis, Hypertension, Laboratory, Medication, PatientRecord, Sex, Steatosis, VitalSigns};
 pub use regions::{MAX_REGIONS, RegionMesh, part, stuff_regions};
 pub use report::report_html;
-pub use ron_file::RonError;
+pub use ron_file::{RonError, write_whole};
 pub use series::{SeriesError, SeriesResult, SeriesSet, read_folder, read_series};
 pub use smooth::{Smoothing, smooth_distance};
 pub use stuffing::stuff;

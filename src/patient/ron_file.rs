@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +16,8 @@ const LIMIT: u64 = 4 << 20;
 pub enum RonError {
     #[error("{} cannot be read: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
+    #[error("{} cannot be written: {source}", path.display())]
+    Unwritable { path: PathBuf, source: std::io::Error },
     #[error("{} is larger than {LIMIT} bytes", .0.display())]
     TooLarge(PathBuf),
     #[error("{}:{line}:{column}: {message}", path.display())]
@@ -39,6 +41,29 @@ pub(super) fn read(path: &Path) -> Result<String, RonError> {
     let mut text = String::new();
     fs::File::open(path).map_err(io)?.take(LIMIT + 1).read_to_string(&mut text).map_err(io)?;
     if text.len() as u64 > LIMIT { Err(RonError::TooLarge(path.to_owned())) } else { Ok(text) }
+}
+
+/// Writes a text file whole or not at all.
+pub fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(parent)?;
+    file.write_all(text.as_bytes())?;
+    make_public(file.as_file())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|fault| fault.error)?;
+    Ok(())
+}
+
+/// A temporary file is readable by its owner alone; what a user asked for is readable as any other file.
+pub(super) fn make_public(file: &fs::File) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
 }
 
 /// A fault at the first place where `word` stands (the start of the file where it does not).

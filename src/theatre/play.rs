@@ -113,7 +113,7 @@ fn open_eyes(adapter: Option<Res<RenderAdapterInfo>>, mut commands: Commands) {
     let smoothing = if is_slow { Msaa::Off } else { Msaa::Sample4 };
     let camera = commands.spawn((scene::camera(), smoothing, IsDefaultUiCamera)).id();
     hud::spawn_hud(&mut commands, camera);
-    scan::spawn_panels(&mut commands, camera, PANEL_VH);
+    scan::spawn_panels(&mut commands, camera, scan::PanelLayout::Column(PANEL_VH));
 }
 
 /// A slow machine shows a slower patient; it does not skip what happened. Nine ticks are a tenth of a second.

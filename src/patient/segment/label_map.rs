@@ -4,7 +4,7 @@ use std::{io::Write, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
 
-use crate::geom::Volume;
+use crate::{geom::Volume, patient::ron_file::make_public};
 
 /// Offset of the voxels in a single file: the header's 348 bytes and 4 that say that no extension follows.
 const VOXELS_AT: usize = 352;
@@ -45,7 +45,9 @@ pub fn write_label_map(labels: &Volume<u8>, path: &Path) -> std::io::Result<()> 
     let mut packed = GzEncoder::new(file.as_file(), Compression::default());
     packed.write_all(&header)?;
     packed.write_all(&labels.voxels)?;
-    packed.finish()?.sync_all()?;
+    let finished = packed.finish()?;
+    make_public(finished)?;
+    finished.sync_all()?;
     file.persist(path).map_err(|fault| fault.error)?;
     Ok(())
 }

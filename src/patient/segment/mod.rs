@@ -10,7 +10,9 @@ mod label_map;
 mod organs;
 mod random_walker;
 mod seeds;
+mod sheet;
 
 pub use label_map::write_label_map;
 pub use organs::{Segment, organs};
 pub use seeds::Seeds;
+pub use sheet::SeedSheet;

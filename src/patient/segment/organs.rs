@@ -1,5 +1,7 @@
 //! Organs from seeds: the random walker on a coarse lattice, then again at full resolution in a band about the borders.
 
+use std::fmt;
+
 use glam::DVec3;
 use serde::Serialize;
 
@@ -39,6 +41,22 @@ pub struct Segment {
     pub holes_filled_ml: f64,
     /// What hung on the organ by a narrow neck: removed, and to be looked at.
     pub leaks_removed_ml: f64,
+}
+
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} {}: {:.1} ml, mean {:.0}, SD {:.0}", self.label, self.name, self.volume_ml, self.mean, self.sd)?;
+        for (ml, what) in [
+            (self.islands_removed_ml, "in islands removed"),
+            (self.holes_filled_ml, "of holes filled"),
+            (self.leaks_removed_ml, "that hung on by a narrow neck removed: a leak? look there"),
+        ] {
+            if ml >= 0.05 {
+                write!(f, "; {ml:.1} ml {what}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Middle and spread of the values about one seed.

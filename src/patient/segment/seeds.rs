@@ -41,23 +41,29 @@ pub struct Seeds {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SeedFile {
+pub(super) struct SeedFile {
     version: u32,
-    labels: BTreeMap<String, u8>,
+    pub(super) labels: BTreeMap<String, u8>,
     radius_mm: Option<Radius>,
-    seeds: Vec<Seed>,
+    pub(super) seeds: Vec<Seed>,
+}
+
+impl SeedFile {
+    pub(super) fn radius_mm(&self) -> f64 {
+        self.radius_mm.map_or(RADIUS_MM, |radius| radius.0)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Seed {
-    label: String,
-    at_mm: Place,
+pub(super) struct Seed {
+    pub(super) label: String,
+    pub(super) at_mm: Place,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "[f64; 3]")]
-struct Place(DVec3);
+pub(super) struct Place(pub(super) DVec3);
 
 impl TryFrom<[f64; 3]> for Place {
     type Error = String;
@@ -146,7 +152,7 @@ impl Seeds {
     }
 
     pub fn radius_mm(&self) -> f64 {
-        self.file.radius_mm.map_or(RADIUS_MM, |radius| radius.0)
+        self.file.radius_mm()
     }
 
     /// Value (0 the background) and place (LPS, mm) of every seed; a fault where one lies outside the volume.
@@ -155,7 +161,7 @@ impl Seeds {
         for (number, seed) in self.file.seeds.iter().enumerate() {
             let at = seed.at_mm.0;
             if volume.nearest(at).is_none() {
-                let [low, high] = bounds(volume);
+                let [low, high] = volume.bounds();
                 let message =
                     format!("{} lies outside the images, which reach from {} to {} (LPS, mm)", show(at), show(low), show(high));
                 return Err(self.fault("at_mm", number, message));
@@ -183,14 +189,6 @@ impl Seeds {
 
 fn show(at: DVec3) -> String {
     format!("({:.1}, {:.1}, {:.1})", at.x, at.y, at.z)
-}
-
-fn bounds<T>(volume: &Volume<T>) -> [DVec3; 2] {
-    let corner = |n: usize| {
-        let ijk = [0, 1, 2].map(|axis| if n >> axis & 1 == 0 { 0.0 } else { volume.dims[axis] as f64 - 1.0 });
-        volume.lps_from_voxel.transform_point3(DVec3::from_array(ijk))
-    };
-    (1..8).map(corner).fold([corner(0); 2], |[low, high], at| [low.min(at), high.max(at)])
 }
 
 #[cfg(test)]

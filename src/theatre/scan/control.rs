@@ -7,11 +7,11 @@ use bevy::{
 };
 
 use super::{
-    Preset, ScanView, Window,
+    Preset, ScanView, Shown, Window,
     slices::{Panel, pointed},
     texture::ScanImage,
 };
-use crate::{clock::plugin::SessionState, instrument::plugin::Tool, session::plugin::CurrentTwin, theatre::mouse::Desk};
+use crate::{clock::plugin::SessionState, instrument::plugin::Tool, theatre::mouse::Desk};
 
 /// HU by which a window moves with each pixel of a drag.
 const HU_PER_PX: f32 = 2.0;
@@ -59,15 +59,15 @@ fn follow_tip(
     state: Option<Res<SessionState>>,
     desk: Option<Res<Desk>>,
     tools: Query<&Tool>,
-    twin: Option<Res<CurrentTwin>>,
+    shown: Option<Res<Shown>>,
     mut view: ResMut<ScanView>,
 ) {
-    let (Some(state), Some(desk), Some(twin)) = (state, desk, twin) else { return };
+    let (Some(state), Some(desk), Some(shown)) = (state, desk, shown) else { return };
     if *state != SessionState::Running || !view.slices {
         return;
     }
     if let Some(tool) = tools.iter().find(|tool| tool.side == desk.active) {
-        let tip = twin.0.world_from_lps.inverse().transform_point3(tool.pose.position.as_dvec3());
+        let tip = shown.world_from_lps().inverse().transform_point3(tool.pose.position.as_dvec3());
         if view.cursor_mm.is_none_or(|known| known.distance(tip) > 0.05) {
             view.cursor_mm = Some(tip);
         }
@@ -75,7 +75,7 @@ fn follow_tip(
 }
 
 /// While nobody operates: left moves the cross, right sets the window, the wheel leafs through the slices.
-fn heed_pointer(
+pub(super) fn heed_pointer(
     state: Option<Res<SessionState>>,
     panels: Query<(&Panel, &RelativeCursorPosition)>,
     (buttons, motion, scroll): (Res<ButtonInput<MouseButton>>, Res<AccumulatedMouseMotion>, Res<AccumulatedMouseScroll>),
@@ -88,7 +88,8 @@ fn heed_pointer(
     }
     let Some((plane, uv)) = pointed(panels.iter()) else { return };
     let cursor_mm = scan.cursor_mm(&view);
-    if buttons.pressed(MouseButton::Left) {
+    // a click may be over before the frame is
+    if buttons.pressed(MouseButton::Left) || buttons.just_pressed(MouseButton::Left) {
         view.cursor_mm = Some(scan.geometry.lps_at(plane, cursor_mm, uv));
     }
     if buttons.pressed(MouseButton::Right) && motion.delta != Vec2::ZERO {

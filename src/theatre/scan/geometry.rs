@@ -108,6 +108,14 @@ impl ScanGeometry {
         DVec2::new(away.dot(across) + 0.5, away.dot(down) + 0.5)
     }
 
+    /// The disc that a slice cuts out of a ball (LPS, mm): its middle on the panel and its radius in the panel's coordinates; nothing where
+    /// the slice misses it.
+    pub fn disc_of(&self, plane: Plane, cursor_mm: DVec3, ball_mm: DVec3, radius_mm: f64) -> Option<(DVec2, f64)> {
+        let away = (ball_mm - cursor_mm).dot(plane.normal());
+        let squared = radius_mm * radius_mm - away * away;
+        (squared > 0.0).then(|| (self.uv_of(plane, ball_mm), squared.sqrt() / self.side_mm))
+    }
+
     /// A panel in the box of the voxels: its upper left corner, its upper edge and its left edge.
     pub fn panel_in_texture(&self, plane: Plane, cursor_mm: DVec3) -> [DVec3; 3] {
         let at = |u: f64, v: f64| self.texture_from_lps.transform_point3(self.lps_at(plane, cursor_mm, DVec2::new(u, v)));

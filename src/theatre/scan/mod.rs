@@ -1,4 +1,4 @@
-//! The scan that the patient was made from, in the theatre: three linked slices and the volume in its place.
+//! The scan that the patient was made from, or will be, in the theatre: three linked slices and the volume in its place.
 //!
 //! Slices are shown as radiologists hang them (the patient's right at the left, seen from the feet). While a session runs their common
 //! point follows the tip of the tool in the operator's hand; while it is paused the pointer moves it, measures and sets the window.
@@ -7,12 +7,16 @@
 
 mod control;
 mod geometry;
+mod seeding;
+mod shown;
 mod slices;
 mod texture;
 mod viewer;
 mod volume;
 
 pub use geometry::{Plane, ScanGeometry, Window};
+pub use seeding::Seeding;
+pub use shown::{Images, Shown};
 pub use viewer::{Pictured, ScanPicture, picture, view};
 pub use volume::Preset;
 
@@ -45,14 +49,14 @@ impl ScanView {
     }
 }
 
-/// Shows the scan of whatever twin is in the theatre.
+/// Shows the scan of whatever twin is in the theatre, or what is [`Shown`] without one.
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<ScanView>().add_plugins((texture::plugin, slices::plugin, volume::plugin));
+    app.init_resource::<ScanView>().add_plugins((texture::plugin, slices::plugin, volume::plugin, seeding::plugin));
 }
 
 /// Keys and pointer; without it the view is what its resource says.
 pub(super) fn control_plugin(app: &mut App) {
-    app.add_plugins(control::plugin);
+    app.add_plugins((control::plugin, seeding::control_plugin));
 }
 
-pub(super) use slices::spawn_panels;
+pub(super) use slices::{PanelLayout, spawn_panels};

@@ -9,8 +9,7 @@ use bevy::{
     ui::{RelativeCursorPosition, UiTargetCamera},
 };
 
-use super::{Plane, ScanView, texture::ScanImage};
-use crate::{patient::Twin, session::plugin::CurrentTwin};
+use super::{Plane, ScanView, Shown, texture::ScanImage};
 
 const SHADER: Handle<Shader> = uuid_handle!("7c1b9c2e-52a4-4d0f-8a55-0f5a6f1f7b21");
 
@@ -63,36 +62,70 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(PostUpdate, (show_panels, fill_panels, write_line).before(bevy::ui::UiSystems::Prepare));
 }
 
-/// Spawns the panels, hidden until [`ScanView::slices`] asks for them; `side_vh` is the side of each in hundredths of the window's height.
-pub(in crate::theatre) fn spawn_panels(commands: &mut Commands, camera: Entity, side_vh: f32) {
-    let column = Node {
+/// How the three panels share a window.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::theatre) enum PanelLayout {
+    /// One under another at the right, beside what else is shown; the side of each in hundredths of the window's height.
+    Column(f32),
+    /// All of the window: the axial one large, the others beside it.
+    Sheet,
+}
+
+/// Spawns the panels, hidden until [`ScanView::slices`] asks for them.
+pub(in crate::theatre) fn spawn_panels(commands: &mut Commands, camera: Entity, layout: PanelLayout) {
+    let at_right = |direction| Node {
         position_type: PositionType::Absolute,
         right: px(14),
         bottom: px(14),
-        flex_direction: FlexDirection::Column,
+        flex_direction: direction,
         align_items: AlignItems::End,
         row_gap: px(5),
+        column_gap: px(5),
         ..default()
     };
-    let glass = BackgroundColor(Color::srgba(0.0, 0.0, 0.0, 0.8));
+    let column = Node { flex_direction: FlexDirection::Column, align_items: AlignItems::End, row_gap: px(5), ..default() };
+    let hidden = (ScanRoot, UiTargetCamera(camera), Visibility::Hidden);
+    match layout {
+        PanelLayout::Column(side_vh) => {
+            commands.spawn((hidden, at_right(FlexDirection::Column))).with_children(|column| {
+                Plane::ALL.into_iter().for_each(|plane| spawn_panel(column, plane, side_vh));
+                spawn_line(column);
+            });
+        }
+        PanelLayout::Sheet => {
+            commands.spawn((hidden, at_right(FlexDirection::Row))).with_children(|row| {
+                spawn_panel(row, Plane::Axial, 95.0);
+                row.spawn(column).with_children(|column| {
+                    spawn_panel(column, Plane::Coronal, 43.0);
+                    spawn_panel(column, Plane::Sagittal, 43.0);
+                    spawn_line(column);
+                });
+            });
+        }
+    }
+}
+
+/// Behind panels and lines, so that they stand out from what they cover.
+const GLASS: BackgroundColor = BackgroundColor(Color::srgba(0.0, 0.0, 0.0, 0.8));
+
+fn spawn_panel(parent: &mut ChildSpawnerCommands, plane: Plane, side_vh: f32) {
     let letter = |text: &str, left: Val, top: Val| {
         let node = Node { position_type: PositionType::Absolute, left, top, ..default() };
         (node, Text::new(text), TextFont::from_font_size(12.0), TextColor(Color::srgb(0.95, 0.8, 0.3)))
     };
-    commands.spawn((ScanRoot, UiTargetCamera(camera), column, Visibility::Hidden)).with_children(|column| {
-        for plane in Plane::ALL {
-            let node = Node { width: vh(side_vh), height: vh(side_vh), ..default() };
-            column.spawn((Panel(plane), node, RelativeCursorPosition::default(), glass)).with_children(|panel| {
-                let [left, right, top, bottom] = plane.edges();
-                panel.spawn(letter(left, percent(1.5), percent(45)));
-                panel.spawn(letter(right, percent(93), percent(45)));
-                panel.spawn(letter(top, percent(48), percent(1)));
-                panel.spawn(letter(bottom, percent(48), percent(92)));
-            });
-        }
-        let line = Node { padding: UiRect::axes(px(6), px(3)), max_width: px(420), ..default() };
-        column.spawn((ScanText, line, glass, Text::default(), TextFont::from_font_size(12.0), TextColor(Color::WHITE)));
+    let node = Node { width: vh(side_vh), height: vh(side_vh), ..default() };
+    parent.spawn((Panel(plane), node, RelativeCursorPosition::default(), GLASS)).with_children(|panel| {
+        let [left, right, top, bottom] = plane.edges();
+        panel.spawn(letter(left, percent(1.5), percent(45)));
+        panel.spawn(letter(right, percent(93), percent(45)));
+        panel.spawn(letter(top, percent(48), percent(1)));
+        panel.spawn(letter(bottom, percent(48), percent(92)));
     });
+}
+
+fn spawn_line(parent: &mut ChildSpawnerCommands) {
+    let line = Node { padding: UiRect::axes(px(6), px(3)), max_width: px(420), ..default() };
+    parent.spawn((ScanText, line, GLASS, Text::default(), TextFont::from_font_size(12.0), TextColor(Color::WHITE)));
 }
 
 fn show_panels(view: Res<ScanView>, scan: Option<Res<ScanImage>>, mut roots: Query<&mut Visibility, With<ScanRoot>>) {
@@ -105,12 +138,12 @@ fn show_panels(view: Res<ScanView>, scan: Option<Res<ScanImage>>, mut roots: Que
 fn fill_panels(
     view: Res<ScanView>,
     scan: Option<Res<ScanImage>>,
-    twin: Option<Res<CurrentTwin>>,
+    shown: Option<Res<Shown>>,
     panels: Query<(Entity, &Panel, &ComputedNode, Option<&MaterialNode<SliceMaterial>>)>,
     mut materials: ResMut<Assets<SliceMaterial>>,
     mut commands: Commands,
 ) {
-    let (Some(scan), Some(twin), true) = (scan, twin, view.slices) else { return };
+    let (Some(scan), Some(shown), true) = (scan, shown, view.slices) else { return };
     let cursor_mm = scan.cursor_mm(&view);
     for (entity, panel, node, material) in &panels {
         let plane = panel.0;
@@ -129,7 +162,7 @@ fn fill_panels(
                 view.window.centre_hu,
                 view.window.width_hu,
                 if view.labels { 1.0 } else { 0.0 },
-                f32::from(twin.0.organ.label),
+                f32::from(shown.foremost()),
             ),
             cross: Vec4::new(cross.x, cross.y, 1.0 / node.size().x.max(1.0), 0.0),
             ruler,
@@ -148,12 +181,12 @@ fn fill_panels(
 fn write_line(
     view: Res<ScanView>,
     scan: Option<Res<ScanImage>>,
-    twin: Option<Res<CurrentTwin>>,
+    shown: Option<Res<Shown>>,
     mut lines: Query<&mut Text, With<ScanText>>,
 ) {
-    let (Some(scan), Some(twin), true) = (scan, twin, view.slices) else { return };
+    let (Some(scan), Some(shown), true) = (scan, shown, view.slices) else { return };
     for mut line in &mut lines {
-        let text = describe(&view, scan.cursor_mm(&view), &twin.0);
+        let text = describe(&view, scan.cursor_mm(&view), &shown);
         if line.0 != text {
             line.0 = text;
         }
@@ -161,17 +194,13 @@ fn write_line(
 }
 
 /// What is under the cross, and what was measured.
-fn describe(view: &ScanView, at: DVec3, twin: &Twin) -> String {
-    let value = match twin.volume.nearest(at) {
-        Some(value) if twin.source.modality == "CT" => format!("{value} HU"),
+fn describe(view: &ScanView, at: DVec3, shown: &Shown) -> String {
+    let value = match shown.value_at(at) {
+        Some(value) if shown.modality() == "CT" => format!("{value:.0} HU"),
         Some(value) => format!("value {value}"),
         None => "outside the scan".to_owned(),
     };
-    let label = match twin.labels.nearest(at) {
-        Some(label) if label == twin.organ.label => format!(" | {}", twin.organ.name),
-        Some(label) if label > 0 => format!(" | label {label}"),
-        _ => String::new(),
-    };
+    let label = shown.label_at(at).map_or(String::new(), |label| format!(" | {label}"));
     let ruler = view.distance_mm().map_or(String::new(), |distance| format!(" | measured {distance:.1} mm"));
     let window = format!("window {:.0}/{:.0}", view.window.centre_hu, view.window.width_hu);
     format!("LPS {:.1} {:.1} {:.1} mm | {value}{label}\n{window}{ruler}", at.x, at.y, at.z)

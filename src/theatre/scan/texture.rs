@@ -7,22 +7,21 @@ use bevy::{
     prelude::*,
     render::render_resource::{Extent3d, TextureDimension, TextureFormat},
 };
-use half::f16;
 
-use super::{Plane, ScanGeometry, ScanView};
-use crate::{patient::Twin, session::plugin::CurrentTwin};
+use super::{Plane, ScanGeometry, ScanView, Shown, shown::follow_twin};
+use crate::session::plugin::CurrentTwin;
 
 /// The longest side of a volume that every graphics card takes, voxels (the WebGPU limit).
 const LONGEST: usize = 2048;
 
-/// The scan of the twin in the theatre.
+/// The scan in the theatre.
 #[derive(Resource, Debug, Clone)]
 pub(super) struct ScanImage {
     /// HU, half precision: exact to 2048, and to 2 HU beyond.
     pub values: Handle<Image>,
     pub labels: Handle<Image>,
     pub geometry: ScanGeometry,
-    /// The middle of the organ, LPS, mm.
+    /// Where the slices meet until somebody chooses, LPS, mm.
     pub middle_mm: DVec3,
     lps_from_voxel: DAffine3,
 }
@@ -42,38 +41,29 @@ impl ScanImage {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(PreUpdate, upload.run_if(resource_exists_and_changed::<CurrentTwin>));
+    let renew =
+        (follow_twin.run_if(resource_exists_and_changed::<CurrentTwin>), upload.run_if(resource_exists_and_changed::<Shown>));
+    app.add_systems(PreUpdate, renew.chain());
 }
 
-fn upload(twin: Res<CurrentTwin>, mut images: ResMut<Assets<Image>>, mut commands: Commands) {
-    let twin: &Twin = &twin.0;
-    if twin.volume.dims.iter().any(|&n| n > LONGEST) {
+fn upload(shown: Res<Shown>, mut images: ResMut<Assets<Image>>, mut commands: Commands) {
+    let dims = shown.dims();
+    if dims.iter().any(|&n| n > LONGEST) {
         commands.remove_resource::<ScanImage>();
         return;
     }
-    let values = twin.volume.voxels.iter().flat_map(|&v| f16::from_f32(f32::from(v)).to_le_bytes()).collect();
     let mut add = |data: Vec<u8>, format| {
-        let [width, height, depth] = twin.volume.dims.map(|n| n as u32);
+        let [width, height, depth] = dims.map(|n| n as u32);
         let size = Extent3d { width, height, depth_or_array_layers: depth };
         let mut image = Image::new(size, TextureDimension::D3, data, format, RenderAssetUsages::RENDER_WORLD);
         image.sampler = ImageSampler::linear();
         images.add(image)
     };
     commands.insert_resource(ScanImage {
-        values: add(values, TextureFormat::R16Float),
-        labels: add(twin.labels.voxels.clone(), TextureFormat::R8Uint),
-        geometry: ScanGeometry::new(twin.volume.dims, &twin.volume.lps_from_voxel),
-        middle_mm: middle_of_organ(twin),
-        lps_from_voxel: twin.volume.lps_from_voxel,
+        values: add(shown.half_floats(), TextureFormat::R16Float),
+        labels: add(shown.labels().voxels.clone(), TextureFormat::R8Uint),
+        geometry: ScanGeometry::new(dims, shown.lps_from_voxel()),
+        middle_mm: shown.middle_mm(),
+        lps_from_voxel: *shown.lps_from_voxel(),
     });
-}
-
-fn middle_of_organ(twin: &Twin) -> DVec3 {
-    let [nx, ny, _] = twin.labels.dims;
-    let (mut sum, mut count) = (DVec3::ZERO, 0.0f64);
-    for (at, _) in twin.labels.voxels.iter().enumerate().filter(|(_, label)| **label == twin.organ.label) {
-        sum += DVec3::new((at % nx) as f64, (at / nx % ny) as f64, (at / (nx * ny)) as f64);
-        count += 1.0;
-    }
-    twin.labels.lps_from_voxel.transform_point3(sum / count.max(1.0))
 }

@@ -1,6 +1,6 @@
-//! The scan of a twin by itself: in a window, or as a picture.
+//! A scan by itself: in a window, or as a picture.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use bevy::{
     asset::RenderAssetUsages,
@@ -12,14 +12,13 @@ use bevy::{
 };
 
 use super::{
-    Plane, ScanView, control_plugin, plugin,
+    PanelLayout, Plane, ScanView, Seeding, Shown, control_plugin, plugin,
+    seeding::spawn_text,
     slices::{Panel, pointed},
     spawn_panels,
 };
 use crate::{
     geom::TetMesh,
-    patient::Twin,
-    session::plugin::CurrentTwin,
     theatre::{
         PictureSize, TheatreError,
         darkroom::{Darkroom, write_png},
@@ -40,11 +39,11 @@ pub struct ScanPicture {
     pub size: PictureSize,
 }
 
-/// Opens a window on the scan of a twin and runs it until it is closed.
+/// Opens a window on a scan and runs it until it is closed; with `seeding`, its seeds are placed there.
 ///
 /// # Errors
 /// [`TheatreError::NoDriver`], [`TheatreError::NoWindow`].
-pub fn view(twin: Arc<Twin>, view: ScanView) -> Result<(), TheatreError> {
+pub fn view(shown: Shown, view: ScanView, seeding: Option<Seeding>) -> Result<(), TheatreError> {
     drop(gpu::renderer()?);
     let log = LogPlugin { filter: "error,wgpu=off,winit=off".to_owned(), ..default() };
     let built = gpu::quietly(|| {
@@ -55,16 +54,29 @@ pub fn view(twin: Arc<Twin>, view: ScanView) -> Result<(), TheatreError> {
     let mut app = built.map_err(|why| TheatreError::NoWindow { why })?;
     app.add_plugins(viewer_plugin)
         .insert_resource(view)
-        .insert_resource(CurrentTwin(twin))
+        .insert_resource(shown)
         .insert_resource(ShowsOrgan(true))
         .add_plugins(control_plugin)
-        .add_systems(Startup, |mut commands: Commands| {
+        .add_systems(Startup, |seeding: Option<Res<Seeding>>, mut commands: Commands| {
             let camera = commands.spawn((scene::camera(), Msaa::Off, IsDefaultUiCamera)).id();
-            spawn_panels(&mut commands, camera, SIDE_VH);
+            spawn_desk(&mut commands, camera, seeding.is_some());
         })
         .add_systems(Update, (turn_about, leave));
+    if let Some(seeding) = seeding {
+        app.insert_resource(seeding);
+    }
     app.run();
     Ok(())
+}
+
+/// The panels, and what one needs to place seeds.
+fn spawn_desk(commands: &mut Commands, camera: Entity, is_seeding: bool) {
+    if is_seeding {
+        spawn_panels(commands, camera, PanelLayout::Sheet);
+        spawn_text(commands, camera);
+    } else {
+        spawn_panels(commands, camera, PanelLayout::Column(SIDE_VH));
+    }
 }
 
 /// Where things are in a picture of a scan.
@@ -86,20 +98,23 @@ impl Pictured {
     }
 }
 
-/// Draws the scan of a twin into a PNG file.
+/// Draws a scan into a PNG file, with its seeds if there are any.
 ///
 /// # Errors
 /// [`TheatreError::NoDriver`] where nothing can draw; a file that cannot be written.
-pub fn picture(twin: Arc<Twin>, what: &ScanPicture, path: &Path) -> Result<Pictured, TheatreError> {
+pub fn picture(shown: Shown, seeding: Option<Seeding>, what: &ScanPicture, path: &Path) -> Result<Pictured, TheatreError> {
     let mut room = Darkroom::open(what.size, ".", |app| {
         app.add_plugins(viewer_plugin)
             .insert_resource(what.view.clone())
-            .insert_resource(CurrentTwin(twin))
+            .insert_resource(shown)
             .insert_resource(ShowsOrgan(what.organ));
+        if let Some(seeding) = seeding {
+            app.insert_resource(seeding);
+        }
     })?;
     room.app.world_mut().entity_mut(room.camera).insert(IsDefaultUiCamera);
-    let camera = room.camera;
-    spawn_panels(&mut room.app.world_mut().commands(), camera, SIDE_VH);
+    let (camera, is_seeding) = (room.camera, room.app.world().contains_resource::<Seeding>());
+    spawn_desk(&mut room.app.world_mut().commands(), camera, is_seeding);
     room.light(false);
     room.app.update();
     let image = room.shoot("scan", |app| {
@@ -143,25 +158,24 @@ fn viewer_plugin(app: &mut App) {
         .insert_resource(GlobalAmbientLight { brightness: 45.0, ..default() })
         .insert_resource(Orbit { about: Vec3::ZERO, turn: 0.45, height: 0.55, distance: 1.0 })
         .add_plugins(plugin)
-        .add_systems(Update, show_organ.run_if(resource_exists_and_changed::<CurrentTwin>))
+        .add_systems(Update, show_organ.run_if(resource_added::<Shown>))
         .add_systems(Update, place_eye.after(show_organ));
 }
 
 /// The boundary of the tetrahedra, as it was meshed.
 fn show_organ(
-    twin: Res<CurrentTwin>,
+    shown: Res<Shown>,
     shows: Res<ShowsOrgan>,
     mut orbit: ResMut<Orbit>,
     mut meshes: ResMut<Assets<Mesh>>,
     mut materials: ResMut<Assets<StandardMaterial>>,
     mut commands: Commands,
 ) {
-    let twin = &twin.0;
-    let geometry = super::ScanGeometry::new(twin.volume.dims, &twin.volume.lps_from_voxel);
-    orbit.about = twin.world_from_lps.transform_point3(geometry.centre_mm).as_vec3();
+    let geometry = super::ScanGeometry::new(shown.dims(), shown.lps_from_voxel());
+    orbit.about = shown.world_from_lps().transform_point3(geometry.centre_mm).as_vec3();
     orbit.distance = 2.1e-3 * geometry.side_mm as f32;
     scene::spawn_lamps(&mut commands, orbit.about);
-    if shows.0 {
+    if let (true, Shown::Twin(twin)) = (shows.0, &*shown) {
         let look = StandardMaterial { base_color: Color::linear_rgb(0.36, 0.07, 0.05), perceptual_roughness: 0.45, ..default() };
         commands.spawn((
             MeshedOrgan,

@@ -18,8 +18,8 @@ use bevy::{
     shader::ShaderRef,
 };
 
-use super::{ScanView, texture::ScanImage};
-use crate::{session::plugin::CurrentTwin, theatre::scene::Scenery};
+use super::{ScanView, Shown, texture::ScanImage};
+use crate::theatre::scene::Scenery;
 
 const SHADER: Handle<Shader> = uuid_handle!("b0a3d1f4-6f0c-4a6e-9b67-3f1f0a5b9c10");
 
@@ -162,7 +162,7 @@ fn view_changed(view: Res<ScanView>, scan: Option<Res<ScanImage>>, mut shown: Lo
 fn place_volume(
     view: Res<ScanView>,
     scan: Option<Res<ScanImage>>,
-    twin: Option<Res<CurrentTwin>>,
+    shown: Option<Res<Shown>>,
     adapter: Option<Res<RenderAdapterInfo>>,
     boxes: Query<Entity, With<VolumeBox>>,
     mut meshes: ResMut<Assets<Mesh>>,
@@ -170,8 +170,8 @@ fn place_volume(
     mut commands: Commands,
 ) {
     boxes.iter().for_each(|entity| commands.entity(entity).despawn());
-    let (Some(preset), Some(scan), Some(twin)) = (view.volume, scan, twin) else { return };
-    let texture_from_world = scan.geometry.texture_from_lps * twin.0.world_from_lps.inverse();
+    let (Some(preset), Some(scan), Some(shown)) = (view.volume, scan, shown) else { return };
+    let texture_from_world = scan.geometry.texture_from_lps * shown.world_from_lps().inverse();
     let world_from_texture = texture_from_world.inverse();
     let corner = |b: usize| DVec3::new((b & 1) as f64, (b >> 1 & 1) as f64, (b >> 2 & 1) as f64);
     let corners: Vec<[f32; 3]> = (0..8).map(|b| world_from_texture.transform_point3(corner(b)).as_vec3().to_array()).collect();
@@ -186,9 +186,9 @@ fn place_volume(
 
     // a processor that draws by itself takes longer steps
     let is_slow = adapter.is_some_and(|adapter| format!("{:?}", adapter.device_type) == "Cpu");
-    let finest_mm = twin.0.volume.spacing_mm().into_iter().fold(f64::INFINITY, f64::min) as f32;
+    let finest_mm = shown.labels().spacing_mm().into_iter().fold(f64::INFINITY, f64::min) as f32;
     let step_m = 1e-3 * if is_slow { finest_mm.max(1.5) } else { 0.5 * finest_mm };
-    let half = Vec3::from_array(twin.0.volume.dims.map(|n| 0.5 / n as f32));
+    let half = Vec3::from_array(shown.dims().map(|n| 0.5 / n as f32));
     let points = preset.points();
     let hu = |from: usize| Vec4::from_array(std::array::from_fn(|k| points.get(from + k).map_or(0.0, |point| point.0)));
     let look = VolumeLook {
