@@ -13,6 +13,7 @@ mod scan;
 mod scoring;
 mod segment;
 mod session;
+mod tear;
 mod theatre;
 mod tissue;
 mod torture;

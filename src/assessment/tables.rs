@@ -81,6 +81,18 @@ fn row(event: &Event) -> Row<'_> {
             place: Some(*place),
             ..Row::default()
         },
+        Event::Torn { what, began, area_m2, drive, limit, place } => Row {
+            event: "torn",
+            what,
+            value: Some(area_m2 * 1e6),
+            unit: "mm2",
+            detail: match began {
+                true => format!("new tear at {drive:.0} Pa, strength {limit:.0} Pa"),
+                false => format!("{drive:.1} J/m2, toughness {limit:.1} J/m2"),
+            },
+            place: Some(*place),
+            ..Row::default()
+        },
         Event::Dropped { what, lost, place } => {
             let detail = if *lost { "lost" } else { "" }.to_owned();
             Row { event: "dropped", what, detail, place: Some(*place), ..Row::default() }

@@ -77,10 +77,24 @@ pub struct PatientPart {
     /// “Estimation of fracture toughness of liver tissue”, Med Eng Phys 2012).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub toughness_j_m2: Option<FractureToughness>,
+    /// How the organ tears under overload; without it it stretches without end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tear: Option<TearPart>,
     /// Distance between the lesion and the planes of the wedge.
     pub margin_mm: Millimetres,
     /// Each plane's angle from the vertical.
     pub half_angle_deg: f32,
+}
+
+/// What it takes to tear an organ.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TearPart {
+    /// Energy for each area of tear, counted once. Liver: 164 ± 6 J/m² (porcine, ex vivo; Gokgol, Basdogan & Canadinc, Med Eng Phys 2012).
+    pub toughness_j_m2: FractureToughness,
+    /// Tensile stress without which no tear begins in whole tissue. Capsule of the liver: 0.3 ± 0.3 N per mm of width at 47 ± 29 % of strain
+    /// (human and porcine, quasi-static; Brunon, Bruyère-Garnier & Coret, J Biomech 2010), spread over the depth of an element.
+    pub strength_pa: Pascals,
 }
 
 /// A round lesion, invented by the case.

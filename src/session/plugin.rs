@@ -38,7 +38,7 @@ use crate::{
     },
     tissue::{
         self, BodySpec, SoftBody,
-        plugin::{BodyRested, GripSlipped, Tissue, TissueOverstressed, TissuePlugin},
+        plugin::{BodyRested, GripSlipped, Tissue, TissueOverstressed, TissuePlugin, TissueTorn},
     },
     tracking::{
         Bot, Motion, Skill,
@@ -368,6 +368,11 @@ fn make_body(scenario: &Scenario, twin: &Twin, lesion: Vec3) -> Result<SoftBody,
     let made = SoftBody::new(spec).and_then(|mut body| {
         let toughness = patient.toughness_j_m2.map_or(0.0, |toughness| toughness.get() as f32);
         body.set_toughness(&[toughness; 2])?;
+        let tearing = patient.tear.as_ref().map(|tear| tissue::Tearing {
+            toughness_j_m2: tear.toughness_j_m2.get() as f32,
+            strength_pa: tear.strength_pa.get() as f32,
+        });
+        body.set_tearing(&[tearing; 2])?;
         Ok(body)
     });
     made.map_err(|why| SessionError::Tissue(why.to_string()))
@@ -382,6 +387,7 @@ struct EventCursors {
     ring_slips: MessageCursor<RingSlipped>,
     cuts: MessageCursor<TissueCut>,
     stressed: MessageCursor<TissueOverstressed>,
+    torn: MessageCursor<TissueTorn>,
     dropped: MessageCursor<RingDropped>,
     placed: MessageCursor<RingPlaced>,
     rested: MessageCursor<BodyRested>,
@@ -423,6 +429,14 @@ fn collect_events(world: &World, cursors: &mut EventCursors) -> Vec<Event> {
         stress_pa: m.stress_pa,
         limit_pa: m.limit_pa,
         place: m.place,
+    }));
+    events.extend(read(world, &mut cursors.torn).map(|m| Event::Torn {
+        what: tissue_name(m.tissue),
+        began: m.tear.began,
+        area_m2: m.tear.area_m2,
+        drive: m.tear.drive,
+        limit: m.tear.limit,
+        place: m.tear.place,
     }));
     events.extend(read(world, &mut cursors.dropped).map(|m| Event::Dropped {
         what: m.ring.clone(),

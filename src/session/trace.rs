@@ -109,6 +109,8 @@ pub enum Event {
     Stopped { why: String },
     /// What the patient's monitor shows, once a second in cases that have one.
     VitalSigns(Monitor),
+    /// Tissue tore: a new tear where `began`, or one that ran on. G, J/m², or for a new one the stress, Pa, that did it, and the limit it passed.
+    Torn { what: String, began: bool, area_m2: f32, drive: f32, limit: f32, place: Vec3 },
 }
 
 /// One tick: what went in, what came out.

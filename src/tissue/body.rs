@@ -12,6 +12,7 @@ use super::potential::Tick;
 use super::scheme::Past;
 use super::solver::SolverSettings;
 use super::surface::Surface;
+use super::tear::Tears;
 use super::terms::Terms;
 use crate::geom::{MeshError, TetMesh};
 
@@ -49,6 +50,8 @@ pub enum BodyError {
     NoSuchMaterial { tet: usize, material: u8, materials: usize },
     #[error("the fracture toughness of material {material} is {given} J/m²: it must be zero or positive")]
     Toughness { material: usize, given: f32 },
+    #[error("toughness and strength of material {material} must be positive for it to tear")]
+    Tearing { material: usize },
     #[error("vertex {vertex} is to be pinned, but there are only {vertices}")]
     NoSuchPinned { vertex: u32, vertices: usize },
 }
@@ -127,6 +130,7 @@ pub struct SoftBody {
     pub(super) cut_count: u64,
     pub(super) crumbs: Vec<super::crumb::Crumb>,
     pub(super) is_crumb: Vec<bool>,
+    pub(super) tears: Tears,
 }
 
 impl SoftBody {
@@ -200,6 +204,7 @@ impl SoftBody {
             cut_count: 0,
             crumbs: Vec::new(),
             is_crumb: vec![false; nodes],
+            tears: Tears::default(),
             rest,
             tets,
             tet_material,

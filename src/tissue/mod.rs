@@ -3,9 +3,9 @@
 //! A [`SoftBody`] is flat arrays and a [`SoftBody::step`] that knows nothing of windows or wall clocks. Each tick minimises one incremental potential
 //! (`solver`), made of a stable neo-Hookean solid (`material`, `elements`), contact with friction and grasps (`contact`, `grasp`, `terms`), by Newton
 //! steps whose linear systems are solved without a matrix (`pcg`) under a lattice preconditioner (`coarse`). A cut splits elements and
-//! parts their faces (`cut`); what is drawn is a finer skin bound to the elements (`skin`).
+//! parts their faces (`cut`), and so does a tear, where the energy that it sets free pays for its surface (`tear`); what is drawn is a finer skin bound to the elements (`skin`).
 //!
-//! Left out: viscosity beyond one damping rate, self-contact, tearing, heat and bleeding.
+//! Left out: viscosity beyond one damping rate, self-contact, heat and bleeding.
 
 mod body;
 mod coarse;
@@ -29,6 +29,7 @@ mod scheme;
 mod skin;
 mod solver;
 mod surface;
+mod tear;
 mod terms;
 
 pub use body::{BodyError, BodySpec, Pieces, SoftBody};
@@ -41,6 +42,7 @@ pub use scheme::TimeScheme;
 pub use skin::Skin;
 pub use solver::{Loads, Overstress, SolverSettings, StepError, StepReport, ToolForce};
 pub use surface::{FaceKind, Surface};
+pub use tear::{Tear, Tearing};
 
 /// How numbers are rounded, for a trace's header: traces with the same word replay bit for bit on any processor.
 pub const ARITHMETIC: &str = "f32x8-unfused-1";

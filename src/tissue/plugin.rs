@@ -2,7 +2,7 @@
 
 use bevy::prelude::*;
 
-use super::{Loads, SoftBody, ToolShape};
+use super::{Loads, SoftBody, Tear, ToolShape};
 use crate::clock::{TICK_SECS, plugin::SessionSystems};
 
 /// One soft organ.
@@ -59,6 +59,13 @@ pub struct TissueOverstressed {
     pub place: Vec3,
 }
 
+/// Tissue tore where it was overloaded.
+#[derive(Message, Debug, Clone)]
+pub struct TissueTorn {
+    pub tissue: Entity,
+    pub tear: Tear,
+}
+
 /// Tissue was torn out of the jaws of a tool.
 #[derive(Message, Debug, Clone)]
 pub struct GripSlipped {
@@ -81,6 +88,7 @@ impl Plugin for TissuePlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<ToolShapes>()
             .add_message::<TissueOverstressed>()
+            .add_message::<TissueTorn>()
             .add_message::<GripSlipped>()
             .add_message::<BodyRested>()
             .add_systems(FixedUpdate, solve_bodies.in_set(SessionSystems::Solve))
@@ -94,6 +102,7 @@ fn solve_bodies(
     mut bodies: Query<(Entity, &mut Tissue)>,
     shapes: Res<ToolShapes>,
     mut slipped: MessageWriter<GripSlipped>,
+    mut torn: MessageWriter<TissueTorn>,
     mut rested: MessageWriter<BodyRested>,
 ) {
     for (entity, mut tissue) in &mut bodies {
@@ -109,6 +118,7 @@ fn solve_bodies(
                         *slot = ToolForce { contact_n: force.contact_n, grip_n: force.grip_n, ..*slot };
                     }
                 }
+                torn.write_batch(tissue.body.tear().map(|tear| TissueTorn { tissue: entity, tear }));
                 for tool in report.slipped {
                     let force_n = last.get(tool as usize).map_or(0.0, |force| force.grip_n.length());
                     slipped.write(GripSlipped { tissue: entity, tool, force_n });

@@ -81,7 +81,7 @@ pub const NOT_TESTED: [NotTested; 7] = [
         because: "the published stiffness of 780–798 N/m is that of an indentation whose indenter is not given with it (a cube of 15.3 kPa and 8 cm compressed between faces has at least E·side = 1224 N/m), and the table of bead displacements is not at hand",
     },
     NotTested { case: "needle into liver", because: "nothing punctures tissue yet" },
-    NotTested { case: "suture tear-through and wound closure", because: "tissue neither tears nor is sutured" },
+    NotTested { case: "suture tear-through and wound closure", because: "tissue is not sutured" },
     NotTested { case: "damage by grasping", because: "damage by pressure and time is not modelled" },
     NotTested { case: "electrosurgery", because: "there is no heat" },
     NotTested { case: "viscosity, fibres, layers", because: "tissue is isotropic and elastic" },
