@@ -92,6 +92,11 @@ positive!(
     "joules per square metre"
 );
 positive!(
+    /// A stiffness, N/m.
+    Stiffness,
+    "newtons per metre"
+);
+positive!(
     /// A mass density, kg/m³.
     Density,
     "kilograms per cubic metre"

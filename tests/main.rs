@@ -1,6 +1,7 @@
 //! Behaviour seen from outside, one module a subject, in one binary (a link of its own for each would cost more than the tests).
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod attach;
 mod conform;
 mod grid_files;
 mod import_report;

@@ -93,6 +93,15 @@ fn row(event: &Event) -> Row<'_> {
             place: Some(*place),
             ..Row::default()
         },
+        Event::AttachmentLost { what, divided, pull_n, left, place } => Row {
+            event: if *divided { "attachment divided" } else { "attachment torn" },
+            what,
+            value: Some(*pull_n),
+            unit: "N",
+            detail: format!("{:.0} % of its strength left", 100.0 * left),
+            place: Some(*place),
+            ..Row::default()
+        },
         Event::Dropped { what, lost, place } => {
             let detail = if *lost { "lost" } else { "" }.to_owned();
             Row { event: "dropped", what, detail, place: Some(*place), ..Row::default() }

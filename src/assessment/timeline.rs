@@ -60,7 +60,10 @@ fn lanes(trace: &Trace, score: &Score) -> Vec<Lane> {
         Lane { title: "Cuts", entries: ticks(|e| matches!(e, Event::Cut { .. })) },
         Lane { title: "Objects placed", entries: ticks(|e| matches!(e, Event::Placed { .. })) },
         Lane { title: "Over-stress", entries: ticks(|e| matches!(e, Event::Overstressed { .. })) },
-        Lane { title: "Tears", entries: ticks(|e| matches!(e, Event::Torn { .. })) },
+        Lane {
+            title: "Tears",
+            entries: ticks(|e| matches!(e, Event::Torn { .. } | Event::AttachmentLost { divided: false, .. })),
+        },
         Lane { title: "Slips and drops", entries: ticks(|e| matches!(e, Event::Slipped { .. } | Event::Dropped { .. })) },
     ];
     // a case has cuts or objects; a lane for the other would only say so

@@ -176,6 +176,7 @@ fn work_jaws(
                 let way = tool.pose.position - tool.hinge();
                 for (entity, mut tissue) in &mut tissues {
                     let report = tissue.body.cut(&sweep);
+                    tissue.divided.extend(report.divided.iter().cloned());
                     if !report.opened.is_empty() {
                         tissue.resistance_n[tool.side.index()] += report.resistance_n(way);
                         cuts.write(TissueCut { side: tool.side, tissue: entity, report, place: tool.pose.position });

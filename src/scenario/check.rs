@@ -74,7 +74,7 @@ fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
         }
         let (needs_lesion, needs_board) = match step.done_when {
             StepWhen::RingsOn { .. } => (false, true),
-            StepWhen::SignAbove { .. } | StepWhen::SignBelow { .. } => (false, false),
+            StepWhen::AttachmentDivided { .. } | StepWhen::SignAbove { .. } | StepWhen::SignBelow { .. } => (false, false),
             _ => (true, false),
         };
         let sign = match step.done_when {
@@ -91,6 +91,14 @@ fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
         }
         if sign.is_some_and(|value| !value.is_finite()) {
             fault(&["steps", &quoted, "value"], format!("step `{}` compares with no number", step.id), None);
+        }
+        if let StepWhen::AttachmentDivided { name } = &step.done_when {
+            let known: Vec<&str> =
+                scenario.patient.iter().flat_map(|patient| &patient.attachments).map(|part| part.name.as_str()).collect();
+            if !known.contains(&name.as_str()) {
+                let help = nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+                fault(&["steps", &quoted, "name"], format!("step `{}` divides `{name}`, which the case has not", step.id), help);
+            }
         }
         if needs_lesion && scenario.patient.is_none() {
             fault(
@@ -120,8 +128,14 @@ fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
         if !ids.insert(&rule.id) {
             fault(&["errors", &quoted], format!("the id `{}` is used twice", rule.id), None);
         }
-        let needs_patient =
-            matches!(rule.when, ErrorWhen::CutWithin { .. } | ErrorWhen::RemnantOverstressed | ErrorWhen::TissueSlipped);
+        let needs_patient = matches!(
+            rule.when,
+            ErrorWhen::CutWithin { .. }
+                | ErrorWhen::RemnantOverstressed
+                | ErrorWhen::TissueSlipped
+                | ErrorWhen::TissueTorn
+                | ErrorWhen::AttachmentTorn
+        );
         if needs_patient && scenario.patient.is_none() {
             fault(
                 &["errors", &quoted, "when"],
@@ -157,6 +171,20 @@ fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
         }
         if !(patient.lesion.stiffness.is_finite() && (0.1..=50.0).contains(&patient.lesion.stiffness)) {
             fault(&["patient", "stiffness"], "stiffness is not between 0.1 and 50 times the organ's".to_owned(), None);
+        }
+        for part in &patient.attachments {
+            let quoted = format!("\"{}\"", part.name);
+            let points = [part.from_mm, part.to_mm, part.toward];
+            if points.iter().any(|p| ![p.0, p.1, p.2].iter().all(|x| x.is_finite() && x.abs() < 3000.0)) {
+                fault(
+                    &["patient", "attachments", &quoted],
+                    format!("`{}` has a point outside the theatre (3 m)", part.name),
+                    None,
+                );
+            }
+            if part.toward == (0.0, 0.0, 0.0) {
+                fault(&["patient", "attachments", &quoted, "toward"], format!("`{}` leads nowhere", part.name), None);
+            }
         }
         if patient.twin.is_empty() || patient.twin.contains(['/', '\\', '.']) {
             let help = Some("the name of a folder in assets/patients, such as \"liver-contrast\"".to_owned());
@@ -216,6 +244,24 @@ mod tests {
         let text = PEGS.replace("count: 6", "count: 9").replace("mass_g: 10", "mass_g: -1");
         let faults = parse(&text, "peg.ron").expect_err("three mistakes");
         assert_eq!(faults.faults.len(), 3, "{faults}");
+    }
+
+    const WEDGE: &str = include_str!("../../scenarios/wedge_excision.ron");
+
+    /// A band and a tear can be written; a step about a band that is not there is found, with the name that was meant.
+    #[test]
+    fn attachments_and_tears_are_read_and_their_names_are_known() {
+        let part = "tear: (toughness_j_m2: 164, strength_pa: 40000), attachments: [(name: \"falciform ligament\", from_mm: (-20, 180, -20), \
+                    to_mm: (20, 260, 20), toward: (0, 1, 0), length_mm: 30, stiffness_n_m: 500, strength_n: 30)],";
+        let text = WEDGE.replace("damping_per_s: 6,", &format!("damping_per_s: 6, {part}"));
+        let scenario = parse(&text, "wedge.ron").expect("a sound case");
+        assert_eq!(scenario.patient.expect("a patient").attachments[0].strength_n.get(), 30.0);
+        let step = text.replace("LesionFree,", "AttachmentDivided(name: \"falciform ligamnet\"),");
+        let faults = parse(&step, "wedge.ron").expect_err("a name with a typo").to_string();
+        assert!(faults.contains("did you mean `falciform ligament`"), "{faults}");
+        let faults = parse(&text.replace("strength_n: 30", "strength_n: -1"), "wedge.ron").expect_err("no strength").to_string();
+        assert!(faults.contains("-1 is not a positive"), "{faults}");
+        assert!(parse(&text.replace("length_mm: 30", "width_mm: 30"), "wedge.ron").is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::{
     instrument::ToolKind,
     patient::physiology::{Order, Sign},
     rigid::Half,
-    units::{FractureToughness, Millimetres, Newtons, Pascals, Seconds, Share},
+    units::{FractureToughness, Millimetres, Newtons, Pascals, Seconds, Share, Stiffness},
 };
 
 /// The only version there is.
@@ -70,6 +70,9 @@ pub struct PatientPart {
     pub held_below_mm: f32,
     /// Velocity lost per second to neighbouring organs and fluid.
     pub damping_per_s: f32,
+    /// Ligaments and fascia that hold it besides, that give way and can be divided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<AttachmentPart>,
     pub lesion: Lesion,
     /// Von Mises stress above which tissue counts as over-stressed.
     pub stress_limit_pa: Pascals,
@@ -84,6 +87,24 @@ pub struct PatientPart {
     pub margin_mm: Millimetres,
     /// Each plane's angle from the vertical.
     pub half_angle_deg: f32,
+}
+
+/// A band from the organ's surface to what lies around it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttachmentPart {
+    pub name: String,
+    /// Two opposite corners of a box in the world: the band holds the surface in it.
+    pub from_mm: PointMm,
+    pub to_mm: PointMm,
+    /// The way from the organ to where the band ends; its length does not matter.
+    pub toward: PointMm,
+    pub length_mm: Millimetres,
+    /// Of the whole band.
+    pub stiffness_n_m: Stiffness,
+    /// Pull of the whole band beyond which it gives way. Capsule and peritoneum of the liver: 0.3 ± 0.3 N per mm of width, at 47 ± 29 % of
+    /// strain (human and porcine; Brunon, Bruyère-Garnier & Coret, J Biomech 2010): a fold of two layers 50 mm wide bears some 30 N.
+    pub strength_n: Newtons,
 }
 
 /// What it takes to tear an organ.
@@ -173,6 +194,8 @@ pub enum StepWhen {
     SpecimenLifted { by_mm: Millimetres },
     /// So many rings stand on pegs of this half, each passed from hand to hand in the air on its way.
     RingsOn { half: Half, count: usize },
+    /// Nothing of this attachment holds any more.
+    AttachmentDivided { name: String },
     /// The monitor shows more than this, for so long.
     SignAbove { sign: Sign, value: f64, hold_secs: Seconds },
     /// The monitor shows less than this, for so long.
@@ -200,6 +223,10 @@ pub enum ErrorWhen {
     RemnantOverstressed,
     /// Tissue slipped out of the jaws.
     TissueSlipped,
+    /// Tissue tore.
+    TissueTorn,
+    /// An attachment gave way under a pull.
+    AttachmentTorn,
     /// A ring fell outside the field.
     RingLost,
     /// A ring was dropped inside the field.

@@ -11,5 +11,5 @@ pub mod plugin;
 pub use check::parse;
 pub use fault::{Fault, Faults, place_of};
 pub use file::{BoardPart, ErrorWhen, PatientPart, PhysiologyPart, Scenario, StepWhen, ToolPart, View};
-pub use plan::{bench_board, excision, plan};
+pub use plan::{bench_board, excision, metres, plan};
 pub use steps::{Facts, Happening, Progress};

@@ -20,7 +20,7 @@ impl BoardPart {
 }
 
 /// A point of a case file in metres.
-pub(super) fn metres((x, y, z): (f32, f32, f32)) -> Vec3 {
+pub fn metres((x, y, z): (f32, f32, f32)) -> Vec3 {
     Vec3::new(x, y, z) * 1e-3
 }
 

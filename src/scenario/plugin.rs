@@ -21,7 +21,7 @@ use crate::{
     },
     tissue::{
         MaterialPoint,
-        plugin::{GripSlipped, Tissue, TissueOverstressed},
+        plugin::{AttachmentLost, GripSlipped, Tissue, TissueOverstressed, TissueTorn, solve_bodies},
     },
     tracking::plugin::Excision,
 };
@@ -107,7 +107,11 @@ impl Plugin for ScenarioPlugin {
             .add_message::<CaseHappening>()
             .add_systems(
                 FixedUpdate,
-                bleed_from_cuts.run_if(resource_exists::<LivingBody>).after(step_physiology).in_set(SessionSystems::Solve),
+                bleed_from_cuts
+                    .run_if(resource_exists::<LivingBody>)
+                    .after(step_physiology)
+                    .after(solve_bodies)
+                    .in_set(SessionSystems::Solve),
             )
             .add_systems(FixedUpdate, run_case.run_if(resource_exists::<CaseRun>).in_set(SessionSystems::Script));
     }
@@ -125,6 +129,8 @@ fn run_case(
     mut stressed: MessageReader<TissueOverstressed>,
     mut slips: MessageReader<GripSlipped>,
     mut drops: MessageReader<RingDropped>,
+    mut tears: MessageReader<TissueTorn>,
+    mut lost: MessageReader<AttachmentLost>,
     mut body: Option<ResMut<LivingBody>>,
     mut happenings: MessageWriter<CaseHappening>,
 ) {
@@ -139,6 +145,16 @@ fn run_case(
             let force = tissue.map_or(0.0, |tissue| tissue.tool_forces[side.index()].grip_n.length());
             facts.held[side.index()] = Some((tool.pose.position, force));
         }
+    }
+    if let Some(last) = tears.read().last() {
+        // a tear changes the mesh as a cut does
+        case.lesion = None;
+        facts.torn = Some(last.tear.place);
+    }
+    facts.attachment_torn = lost.read().filter(|message| !message.loss.divided).map(|message| message.loss.place).next();
+    if let Some(tissue) = tissue {
+        facts.attachments = tissue.body.fibres().map(|(name, ..)| name.to_owned()).collect();
+        facts.attachments.dedup();
     }
     if let (Some(tissue), Some(wedge)) = (tissue, excision) {
         for cut in cuts.read() {
@@ -180,9 +196,9 @@ fn run_case(
     }
 }
 
-/// Cut tissue bleeds, from both sides of the cut.
-fn bleed_from_cuts(mut body: ResMut<LivingBody>, mut cuts: MessageReader<TissueCut>) {
-    for cut in cuts.read() {
-        body.0.cut(2.0 * f64::from(cut.report.area_m2));
+/// Cut and torn tissue bleeds, from both sides.
+fn bleed_from_cuts(mut body: ResMut<LivingBody>, mut cuts: MessageReader<TissueCut>, mut tears: MessageReader<TissueTorn>) {
+    for area_m2 in cuts.read().map(|cut| cut.report.area_m2).chain(tears.read().map(|torn| torn.tear.area_m2)) {
+        body.0.cut(2.0 * f64::from(area_m2));
     }
 }

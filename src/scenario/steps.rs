@@ -28,6 +28,11 @@ pub struct Facts {
     /// Where remnant tissue passed its limit in this tick.
     pub overstress: Option<Vec3>,
     pub tissue_slipped: bool,
+    /// Where tissue tore, and where an attachment gave way, in this tick.
+    pub torn: Option<Vec3>,
+    pub attachment_torn: Option<Vec3>,
+    /// Attachments that still hold something.
+    pub attachments: Vec<String>,
     pub ring_lost: Option<Vec3>,
     pub ring_dropped: Option<Vec3>,
     /// What the monitor shows, where the case has one.
@@ -79,6 +84,8 @@ impl Progress {
                 ErrorWhen::CutWithin { mm } => facts.cut_margin_m.filter(|margin| *margin * 1e3 < mm).map(|_| facts.lesion),
                 ErrorWhen::RemnantOverstressed => facts.overstress.map(Some),
                 ErrorWhen::TissueSlipped => facts.tissue_slipped.then_some(facts.lesion),
+                ErrorWhen::TissueTorn => facts.torn.map(Some),
+                ErrorWhen::AttachmentTorn => facts.attachment_torn.map(Some),
                 ErrorWhen::RingLost => facts.ring_lost.map(Some),
                 ErrorWhen::RingDropped => facts.ring_dropped.map(Some),
                 ErrorWhen::SignAbove { sign, value, hold_secs } => {
@@ -140,6 +147,7 @@ fn holds(when: &StepWhen, facts: &Facts) -> (bool, f32) {
         StepWhen::LesionFree => (facts.lesion_free, 0.0),
         StepWhen::SpecimenLifted { by_mm } => (facts.lesion_free && facts.lesion_rise_m > by_mm.metres(), 0.0),
         StepWhen::RingsOn { half, count } => (facts.rings_on[usize::from(*half == Half::Right)] >= *count, 0.0),
+        StepWhen::AttachmentDivided { name } => (!facts.attachments.contains(name), 0.0),
         StepWhen::SignAbove { sign, value, hold_secs } => (shows(facts, *sign, |shown| shown > *value), hold_secs.get() as f32),
         StepWhen::SignBelow { sign, value, hold_secs } => (shows(facts, *sign, |shown| shown < *value), hold_secs.get() as f32),
     }

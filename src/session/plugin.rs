@@ -33,12 +33,12 @@ use crate::{
         OfBench, RigidPlugin, RingDropped, RingObject, RingPlaced, RingSlipped, clear_bench, spawn_board, spawn_tool_body,
     },
     scenario::{
-        Happening, Scenario, bench_board, excision, plan,
+        Happening, Scenario, bench_board, excision, metres, plan,
         plugin::{Case, CaseError, CaseHappening, CaseRun, ScenarioPlugin},
     },
     tissue::{
         self, BodySpec, SoftBody,
-        plugin::{BodyRested, GripSlipped, Tissue, TissueOverstressed, TissuePlugin, TissueTorn},
+        plugin::{AttachmentLost, BodyRested, GripSlipped, Tissue, TissueOverstressed, TissuePlugin, TissueTorn},
     },
     tracking::{
         Bot, Motion, Skill,
@@ -373,6 +373,18 @@ fn make_body(scenario: &Scenario, twin: &Twin, lesion: Vec3) -> Result<SoftBody,
             strength_pa: tear.strength_pa.get() as f32,
         });
         body.set_tearing(&[tearing; 2])?;
+        for part in &patient.attachments {
+            let (low, high) = (metres(part.from_mm), metres(part.to_mm));
+            let within = |x: &Vec3| x.cmpge(low.min(high)).all() && x.cmple(low.max(high)).all();
+            body.attach(tissue::Band {
+                name: part.name.clone(),
+                nodes: (0u32..).zip(&twin.tets.vertices).filter(|(_, x)| within(x)).map(|(v, _)| v).collect(),
+                toward: metres(part.toward),
+                length_m: part.length_mm.metres(),
+                stiffness_n_m: part.stiffness_n_m.get() as f32,
+                strength_n: part.strength_n.get() as f32,
+            })?;
+        }
         Ok(body)
     });
     made.map_err(|why| SessionError::Tissue(why.to_string()))
@@ -388,6 +400,7 @@ struct EventCursors {
     cuts: MessageCursor<TissueCut>,
     stressed: MessageCursor<TissueOverstressed>,
     torn: MessageCursor<TissueTorn>,
+    attachments: MessageCursor<AttachmentLost>,
     dropped: MessageCursor<RingDropped>,
     placed: MessageCursor<RingPlaced>,
     rested: MessageCursor<BodyRested>,
@@ -437,6 +450,13 @@ fn collect_events(world: &World, cursors: &mut EventCursors) -> Vec<Event> {
         drive: m.tear.drive,
         limit: m.tear.limit,
         place: m.tear.place,
+    }));
+    events.extend(read(world, &mut cursors.attachments).map(|m| Event::AttachmentLost {
+        what: m.loss.name.clone(),
+        divided: m.loss.divided,
+        pull_n: m.loss.pull_n,
+        left: m.loss.left,
+        place: m.loss.place,
     }));
     events.extend(read(world, &mut cursors.dropped).map(|m| Event::Dropped {
         what: m.ring.clone(),

@@ -111,6 +111,8 @@ pub enum Event {
     VitalSigns(Monitor),
     /// Tissue tore: a new tear where `began`, or one that ran on. G, J/m², or for a new one the stress, Pa, that did it, and the limit it passed.
     Torn { what: String, began: bool, area_m2: f32, drive: f32, limit: f32, place: Vec3 },
+    /// A band that holds an organ lost fibres, to a blade where `divided`, else to overload: its pull before, N, and the share of its strength left.
+    AttachmentLost { what: String, divided: bool, pull_n: f32, left: f32, place: Vec3 },
 }
 
 /// One tick: what went in, what came out.

@@ -2,6 +2,7 @@
 
 use glam::Vec3;
 
+use super::attach::Bands;
 use super::coarse::Lattice;
 use super::contact::ContactMemory;
 use super::elements::{Element, Elements, Node};
@@ -50,6 +51,8 @@ pub enum BodyError {
     NoSuchMaterial { tet: usize, material: u8, materials: usize },
     #[error("the fracture toughness of material {material} is {given} J/m²: it must be zero or positive")]
     Toughness { material: usize, given: f32 },
+    #[error("the band `{name}` cannot be tied: {why}")]
+    Band { name: String, why: &'static str },
     #[error("toughness and strength of material {material} must be positive for it to tear")]
     Tearing { material: usize },
     #[error("vertex {vertex} is to be pinned, but there are only {vertices}")]
@@ -61,7 +64,7 @@ pub enum BodyError {
 pub struct Pieces {
     /// The piece of each tetrahedron; pieces are numbered by their first tetrahedron.
     pub of_tet: Vec<u32>,
-    /// Whether a piece holds a pinned vertex, by piece.
+    /// Whether a piece holds a pinned vertex or an unbroken fibre of a band, by piece.
     pub pinned: Vec<bool>,
 }
 
@@ -131,6 +134,7 @@ pub struct SoftBody {
     pub(super) crumbs: Vec<super::crumb::Crumb>,
     pub(super) is_crumb: Vec<bool>,
     pub(super) tears: Tears,
+    pub(super) bands: Bands,
 }
 
 impl SoftBody {
@@ -205,6 +209,7 @@ impl SoftBody {
             crumbs: Vec::new(),
             is_crumb: vec![false; nodes],
             tears: Tears::default(),
+            bands: Bands::default(),
             rest,
             tets,
             tet_material,

@@ -44,6 +44,7 @@ impl SoftBody {
             let velocity =
                 (nodes.iter().map(|&v| self.velocities[v as usize]).sum::<Vec3>() * share).clamp_length_max(FASTEST_M_PER_S);
             self.anchors.retain(|anchor| nodes.binary_search(&anchor.node).is_err());
+            self.drop_fibres(&nodes);
             for &v in &nodes {
                 self.is_crumb[v as usize] = true;
                 self.is_pinned[v as usize] = true;

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use glam::Vec3;
 
+use super::attach::BandLoss;
 use super::body::{SoftBody, find_pieces};
 use super::elements::Element;
 use super::scheme::Past;
@@ -50,6 +51,8 @@ pub struct CutReport {
     pub materials: Vec<u8>,
     /// Pieces that the body now consists of.
     pub pieces: usize,
+    /// What bands lost to the blade.
+    pub divided: Vec<BandLoss>,
 }
 
 impl CutReport {
@@ -66,7 +69,7 @@ impl CutReport {
 }
 
 /// The polygon as a plane with borders.
-struct Blade {
+pub(super) struct Blade {
     origin: Vec3,
     normal: Vec3,
     polygon: Vec<Vec3>,
@@ -87,12 +90,12 @@ impl Blade {
         Some(Self { origin, normal, polygon, low, high })
     }
 
-    fn height(&self, x: Vec3) -> f32 {
+    pub(super) fn height(&self, x: Vec3) -> f32 {
         (x - self.origin).dot(self.normal)
     }
 
     /// Whether the foot of `x` lies inside the polygon, or at most `beyond` metres outside one of its sides.
-    fn covers(&self, x: Vec3, beyond: f32) -> bool {
+    pub(super) fn covers(&self, x: Vec3, beyond: f32) -> bool {
         let corners = self.polygon.len();
         (0..corners).all(|k| {
             let (a, b) = (self.polygon[k], self.polygon[(k + 1) % corners]);
@@ -123,6 +126,8 @@ impl SoftBody {
     pub fn cut(&mut self, sweep: &BladeSweep) -> CutReport {
         let mut report = CutReport { pieces: self.pieces.count(), ..CutReport::default() };
         let Some(blade) = Blade::new(sweep) else { return report };
+        report.divided = self.divide(&blade);
+        report.pieces = self.pieces.count();
         let height: Vec<f32> = self.positions.iter().map(|&x| blade.height(x)).collect();
         let region = self.tets_near(&blade, &height);
         if region.is_empty() {
@@ -198,7 +203,7 @@ impl SoftBody {
         }
         self.order = self.order_with(parents_of_tets);
         self.pinned = (0..self.rest.len() as u32).filter(|&v| self.is_pinned[v as usize]).collect();
-        self.pieces = find_pieces(&self.tets, self.rest.len(), &self.is_pinned);
+        self.pieces = find_pieces(&self.tets, self.rest.len(), &self.is_held());
         self.take_crumbs();
         self.cut_count += 1;
         let mut touched = vec![false; self.rest.len()];

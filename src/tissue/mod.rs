@@ -7,6 +7,7 @@
 //!
 //! Left out: viscosity beyond one damping rate, self-contact, heat and bleeding.
 
+mod attach;
 mod body;
 mod coarse;
 pub mod conform;
@@ -32,6 +33,7 @@ mod surface;
 mod tear;
 mod terms;
 
+pub use attach::{Band, BandLoss};
 pub use body::{BodyError, BodySpec, Pieces, SoftBody};
 pub use contact::{Capsule, ToolShape};
 pub use cut::{BladeSweep, CutReport};

@@ -2,7 +2,7 @@
 
 use bevy::prelude::*;
 
-use super::{Loads, SoftBody, Tear, ToolShape};
+use super::{BandLoss, Loads, SoftBody, Tear, ToolShape};
 use crate::clock::{TICK_SECS, plugin::SessionSystems};
 
 /// One soft organ.
@@ -16,6 +16,8 @@ pub struct Tissue {
     pub tool_forces: [ToolForce; 2],
     /// What cuts of this tick met, N, by tool: becomes part of `tool_forces` when the body is solved.
     pub resistance_n: [Vec3; 2],
+    /// What blades of this tick took from the bands that hold the body: told when it is solved.
+    pub divided: Vec<BandLoss>,
     /// Nodes over their stress limit that were reported and have not recovered.
     overstressed: Vec<bool>,
 }
@@ -39,7 +41,7 @@ impl Tissue {
     pub fn new(name: String, body: SoftBody, mass_damping_per_s: f32) -> Self {
         let overstressed = vec![false; body.positions().len()];
         let (tool_forces, resistance_n) = ([ToolForce::default(); 2], [Vec3::ZERO; 2]);
-        Self { name, body, mass_damping_per_s, tool_forces, resistance_n, overstressed }
+        Self { name, body, mass_damping_per_s, tool_forces, resistance_n, divided: Vec::new(), overstressed }
     }
 }
 
@@ -66,6 +68,13 @@ pub struct TissueTorn {
     pub tear: Tear,
 }
 
+/// A band that holds tissue gave way, or was divided.
+#[derive(Message, Debug, Clone)]
+pub struct AttachmentLost {
+    pub tissue: Entity,
+    pub loss: BandLoss,
+}
+
 /// Tissue was torn out of the jaws of a tool.
 #[derive(Message, Debug, Clone)]
 pub struct GripSlipped {
@@ -89,6 +98,7 @@ impl Plugin for TissuePlugin {
         app.init_resource::<ToolShapes>()
             .add_message::<TissueOverstressed>()
             .add_message::<TissueTorn>()
+            .add_message::<AttachmentLost>()
             .add_message::<GripSlipped>()
             .add_message::<BodyRested>()
             .add_systems(FixedUpdate, solve_bodies.in_set(SessionSystems::Solve))
@@ -98,11 +108,13 @@ impl Plugin for TissuePlugin {
 
 const GRAVITY: Vec3 = Vec3::new(0.0, -9.81, 0.0);
 
-fn solve_bodies(
+/// Steps every body, and lets it tear and its bands give way.
+pub fn solve_bodies(
     mut bodies: Query<(Entity, &mut Tissue)>,
     shapes: Res<ToolShapes>,
     mut slipped: MessageWriter<GripSlipped>,
     mut torn: MessageWriter<TissueTorn>,
+    mut lost: MessageWriter<AttachmentLost>,
     mut rested: MessageWriter<BodyRested>,
 ) {
     for (entity, mut tissue) in &mut bodies {
@@ -118,6 +130,9 @@ fn solve_bodies(
                         *slot = ToolForce { contact_n: force.contact_n, grip_n: force.grip_n, ..*slot };
                     }
                 }
+                let mut losses = std::mem::take(&mut tissue.divided);
+                losses.extend(tissue.body.give_way());
+                lost.write_batch(losses.into_iter().map(|loss| AttachmentLost { tissue: entity, loss }));
                 torn.write_batch(tissue.body.tear().map(|tear| TissueTorn { tissue: entity, tear }));
                 for tool in report.slipped {
                     let force_n = last.get(tool as usize).map_or(0.0, |force| force.grip_n.length());

@@ -191,6 +191,7 @@ impl SoftBody {
         terms.slip_m = self.settings.friction_slip_m;
         contacts.linearise(self, loads.tools, &tick.moved, &mut terms);
         self.add_springs(loads.tools, &mut terms);
+        self.add_ties(&mut terms.ties);
 
         tick.evaluate(crew, &mut self.elements, &self.u, || self.lattice.work());
         let mut energy = tick.total(crew, &self.elements, &mut terms);

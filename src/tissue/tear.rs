@@ -17,6 +17,8 @@
 //! Limits: quasi-static G (no inertia in the ring); one snip a tick, so a crack runs at one element a tick at most; what is set free beyond
 //! G_c becomes motion.
 
+#![expect(clippy::needless_range_loop, reason = "an index here names a corner or an axis of several arrays at once")]
+
 use std::collections::BTreeMap;
 
 use glam::{DMat3, DVec3, Vec3};

@@ -10,6 +10,7 @@
 
 use glam::Vec3;
 
+use super::attach::Ties;
 use super::elements::Node;
 
 /// One point of a tool, the floor or another obstacle against up to three nodes.
@@ -47,6 +48,7 @@ pub struct Spring {
 pub struct Terms {
     pub contacts: Vec<Contact>,
     pub springs: Vec<Spring>,
+    pub ties: Ties,
     /// Slip below which friction is a spring, m.
     pub slip_m: f32,
     /// (normal, tangential) stiffness of each contact.
@@ -96,7 +98,7 @@ impl Contact {
 
 impl Terms {
     pub fn is_empty(&self) -> bool {
-        self.contacts.is_empty() && self.springs.is_empty()
+        self.contacts.is_empty() && self.springs.is_empty() && self.ties.is_empty()
     }
 
     /// Energy at the displacements `moved` of this tick, J.
@@ -114,7 +116,7 @@ impl Terms {
             let stretch = spring.offset_at_start + vec3(moved[spring.node as usize]);
             sum += f64::from(0.5 * spring.stiffness * stretch.length_squared());
         }
-        sum
+        sum + self.ties.energy(moved)
     }
 
     /// Adds the gradient, N, and keeps the stiffness for the products that follow.
@@ -135,6 +137,7 @@ impl Terms {
             let stretch = spring.offset_at_start + vec3(moved[spring.node as usize]);
             add(&mut out[spring.node as usize], stretch * spring.stiffness);
         }
+        self.ties.gradient(moved, out);
     }
 
     /// Adds the stiffness times `p`.
@@ -149,6 +152,7 @@ impl Terms {
             let force = vec3(p[spring.node as usize]) * spring.stiffness;
             add(&mut out[spring.node as usize], force);
         }
+        self.ties.product(p, out);
     }
 
     /// Adds the diagonal blocks (xx, xy, xz, yy, yz, zz) of the stiffness.
@@ -169,6 +173,7 @@ impl Terms {
                 out[spring.node as usize][k] += spring.stiffness;
             }
         }
+        self.ties.diagonal(out);
     }
 
     /// Force of the tissue on a tool by contact and friction, and by its grasp, N.
@@ -209,7 +214,7 @@ mod tests {
             tool: Some(1),
         };
         let spring = Spring { node: 1, offset_at_start: Vec3::new(0.0, 1e-3, 0.0), stiffness: 300.0, tool: 2 };
-        Terms { contacts: vec![contact], springs: vec![spring], slip_m: 1e-3, state: Vec::new() }
+        Terms { contacts: vec![contact], springs: vec![spring], slip_m: 1e-3, ..Terms::default() }
     }
 
     /// Tolerance: central differences over 1e-4 m of energies of 1e-3 J in `f32` leave 1e-3 N.
