@@ -3,6 +3,7 @@
 
 mod attach;
 mod conform;
+mod contours;
 mod grid_files;
 mod import_report;
 mod layers;

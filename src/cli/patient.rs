@@ -6,8 +6,9 @@ use clap::{Args, Subcommand};
 
 use super::{Answer, Found, print_json, print_line, progress::Progress};
 use crate::patient::{
-    DeidentifyOptions, ImportOptions, ImportReport, MeshQuality, Organ, Picture, Plane, RECIPE_FILE, Recipe, SeriesInfo,
-    Smoothing, Twin, Window, deidentify_folder, import, middle, patient_info, read_recipe, read_series, report_html,
+    DeidentifyOptions, ImportOptions, ImportReport, LabelError, MeshQuality, Organ, Picture, Plane, RECIPE_FILE, Recipe,
+    SeriesInfo, Smoothing, Twin, Window, deidentify_folder, import, labels, middle, patient_info, read_recipe, read_series,
+    report_html,
 };
 
 #[derive(Subcommand)]
@@ -52,18 +53,18 @@ pub struct Import {
     /// Where the twin goes (a new folder)
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// A label map of the same scan (NIfTI, NRRD or DICOM SEG)
+    /// Labels of the same scan (NIfTI, NRRD, DICOM SEG, or the contours of an RTSTRUCT)
     #[arg(long, value_name = "FILE", conflicts_with = "hu")]
     labels: Option<PathBuf>,
-    /// The organ's value in the label map
-    #[arg(long, default_value_t = 1)]
-    label: u8,
+    /// The organ's value in the label map, or its name in a DICOM SEG or RTSTRUCT
+    #[arg(long, default_value = "1")]
+    label: String,
     /// A further organ of the label map to mesh with it, sharing faces where they touch; may be given several times
     #[arg(long = "region", value_name = "LABEL:NAME", value_parser = region, requires = "labels")]
-    regions: Vec<Organ>,
+    regions: Vec<Wanted>,
     /// A vessel of the label map whose centre lines and radii to trace; may be given several times
     #[arg(long = "vessel", value_name = "LABEL:NAME", value_parser = region, requires = "labels")]
-    vessels: Vec<Organ>,
+    vessels: Vec<Wanted>,
     /// Without a label map: the organ is the largest part between these HU
     #[arg(long, value_name = "LOW,HIGH", value_parser = range, allow_hyphen_values = true)]
     hu: Option<(f32, f32)>,
@@ -114,11 +115,28 @@ fn voxel(text: &str) -> Result<[usize; 3], String> {
     parts.try_into().map_err(|_| "three numbers: column,row,slice".to_owned())
 }
 
-fn region(text: &str) -> Result<Organ, String> {
-    let fault = || "a label from 1 to 255 and a name: 1:spleen or 64:portal vein".to_owned();
+/// A label, by number or name, and what to call it.
+#[derive(Debug, Clone)]
+struct Wanted {
+    label: String,
+    name: String,
+}
+
+impl Wanted {
+    fn organ(&self, labels: &Path) -> Result<Organ, LabelError> {
+        Ok(Organ { label: labels::number_of(labels, &self.label)?, name: self.name.clone() })
+    }
+}
+
+fn region(text: &str) -> Result<Wanted, String> {
+    let fault = || "a label (from 1 to 255, or its name in a DICOM file) and a name: 1:spleen or 64:portal vein".to_owned();
     let (label, name) = text.split_once(':').ok_or_else(fault)?;
-    let label = label.trim().parse().ok().filter(|&label: &u8| label > 0).ok_or_else(fault)?;
-    if name.trim().is_empty() { Err(fault()) } else { Ok(Organ { label, name: name.trim().to_owned() }) }
+    let [label, name] = [label, name].map(|part| part.trim().to_owned());
+    let number = label.parse::<i64>();
+    if name.is_empty() || label.is_empty() || number.is_ok_and(|n| !(1..=255).contains(&n)) {
+        return Err(fault());
+    }
+    Ok(Wanted { label, name })
 }
 
 fn range(text: &str) -> Result<(f32, f32), String> {
@@ -185,12 +203,13 @@ impl Info {
 fn write_slices(path: &Path, folder: &Path, window: Option<Window>) -> miette::Result<()> {
     let io = |path: &Path, why: std::io::Error| miette::miette!("{}: cannot be written: {why}", path.display());
     std::fs::create_dir_all(folder).map_err(|why| io(folder, why))?;
-    for (number, series) in read_series(path, &|_, _| ())?.iter().enumerate() {
-        let Some(volume) = &series.volume else { continue };
-        let window = window.unwrap_or_else(|| Window::usual(&series.info.modality, volume));
+    for (number, series) in read_series(path, &|_, _| ())?.into_iter().enumerate() {
+        let modality = series.info.modality.clone();
+        let Ok(volume) = series.straight_volume() else { continue };
+        let window = window.unwrap_or_else(|| Window::usual(&modality, &volume));
         for plane in Plane::ALL {
             let file = folder.join(format!("series-{number}-{}.png", plane.name()));
-            Picture::slice(volume, None, plane, middle(volume), window).write(&file).map_err(|why| io(&file, why))?;
+            Picture::slice(&volume, None, plane, middle(&volume), window).write(&file).map_err(|why| io(&file, why))?;
             eprintln!("{}", file.display());
         }
     }
@@ -219,13 +238,19 @@ impl Import {
             None => {
                 let stem = self.out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                 let default = ImportOptions::default();
+                let organs = |wanted: &[Wanted]| match &self.labels {
+                    Some(labels) => wanted.iter().map(|wanted| wanted.organ(labels)).collect(),
+                    None => Ok(Vec::new()),
+                };
+                let (regions, vessels) = (organs(&self.regions)?, organs(&self.vessels)?);
+                let label = self.labels.as_deref().map_or(Ok(default.label), |labels| labels::number_of(labels, &self.label))?;
                 let options = ImportOptions {
                     name: self.name.unwrap_or(stem),
                     labels: self.labels,
-                    label: self.label,
+                    label,
                     organ: self.organ,
-                    regions: self.regions,
-                    vessels: self.vessels,
+                    regions,
+                    vessels,
                     hu_range: self.hu,
                     series: self.series,
                     feature_mm: self.feature_mm.unwrap_or(default.feature_mm),

@@ -66,9 +66,22 @@ pub(crate) mod tags {
     pub const PIXEL_MEASURES: Tag = (0x0028, 0x9110);
     pub const PIXEL_TRANSFORM: Tag = (0x0028, 0x9145);
     pub const SEGMENTATION_TYPE: Tag = (0x0062, 0x0001);
+    pub const SEGMENTS: Tag = (0x0062, 0x0002);
+    pub const OWN_SEGMENT_NUMBER: Tag = (0x0062, 0x0004);
+    pub const SEGMENT_LABEL: Tag = (0x0062, 0x0005);
     pub const SEGMENT_IDENTIFICATION: Tag = (0x0062, 0x000A);
     pub const SEGMENT_NUMBER: Tag = (0x0062, 0x000B);
     pub const FRACTIONAL_MAX: Tag = (0x0062, 0x000E);
+    pub const ROI: Tag = (0x3006, 0x0020);
+    pub const ROI_NUMBER: Tag = (0x3006, 0x0022);
+    pub const ROI_NAME: Tag = (0x3006, 0x0026);
+    pub const ROI_CONTOURS: Tag = (0x3006, 0x0039);
+    pub const CONTOURS: Tag = (0x3006, 0x0040);
+    pub const CONTOUR_TYPE: Tag = (0x3006, 0x0042);
+    pub const CONTOUR_SLAB: Tag = (0x3006, 0x0044);
+    pub const CONTOUR_POINTS: Tag = (0x3006, 0x0046);
+    pub const CONTOUR_DATA: Tag = (0x3006, 0x0050);
+    pub const REFERENCED_ROI: Tag = (0x3006, 0x0084);
     pub const SHARED_GROUPS: Tag = (0x5200, 0x9229);
     pub const FRAME_GROUPS: Tag = (0x5200, 0x9230);
     pub const PIXEL_DATA: Tag = (0x7FE0, 0x0010);
@@ -77,8 +90,19 @@ pub(crate) mod tags {
     pub const SEQUENCE_END: Tag = (0xFFFE, 0xE0DD);
 
     /// Sequences whose content is wanted even where their length is given and could be skipped.
-    pub const FOLLOWED: [Tag; 7] =
-        [SHARED_GROUPS, FRAME_GROUPS, PLANE_POSITION, PLANE_ORIENTATION, PIXEL_MEASURES, PIXEL_TRANSFORM, SEGMENT_IDENTIFICATION];
+    pub const FOLLOWED: [Tag; 11] = [
+        SHARED_GROUPS,
+        FRAME_GROUPS,
+        PLANE_POSITION,
+        PLANE_ORIENTATION,
+        PIXEL_MEASURES,
+        PIXEL_TRANSFORM,
+        SEGMENT_IDENTIFICATION,
+        SEGMENTS,
+        ROI,
+        ROI_CONTOURS,
+        CONTOURS,
+    ];
 }
 
 /// How elements are laid out.
@@ -410,8 +434,13 @@ impl<'a> DataSet<'a> {
         Some(if self.layout.big_endian { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) })
     }
 
-    /// `N` decimal numbers, written as text (DS, IS) or in binary (FD); nothing unless all are there and finite.
+    /// `N` numbers, as [`Self::number_list`] reads them; nothing unless there are so many.
     pub fn numbers<const N: usize>(&self, tag: Tag) -> Option<[f64; N]> {
+        self.number_list(tag)?.try_into().ok()
+    }
+
+    /// Decimal numbers, written as text (DS, IS) or in binary (FD); nothing unless all are there and finite.
+    pub fn number_list(&self, tag: Tag) -> Option<Vec<f64>> {
         let element = self.get(tag)?;
         let Value::Bytes(bytes) = element.value else { return None };
         let values: Vec<f64> = if element.vr == *b"FD" {
@@ -423,7 +452,6 @@ impl<'a> DataSet<'a> {
         } else {
             text(bytes).split('\\').map(|part| part.trim().parse().ok()).collect::<Option<_>>()?
         };
-        let values: [f64; N] = values.try_into().ok()?;
         values.iter().all(|v: &f64| v.is_finite()).then_some(values)
     }
 

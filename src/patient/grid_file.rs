@@ -198,11 +198,11 @@ impl GridFile {
         let Some(affine) = header.lps_from_voxel else {
             let message = format!("{name} does not say where it lies in the patient; left and right would be a guess");
             info.faults.push(Fault::new("missing_geometry", message));
-            return SeriesResult { info, volume: None };
+            return SeriesResult { info, volume: None, stack: None };
         };
         place(&affine, &mut info);
         let volume = header.sound.then_some(Volume { dims: header.dims, lps_from_voxel: affine, voxels });
-        SeriesResult { info, volume }
+        SeriesResult { info, volume, stack: None }
     }
 }
 
@@ -211,7 +211,7 @@ fn place(affine: &DAffine3, info: &mut SeriesInfo) {
     let [i, j, k] = [affine.x_axis, affine.y_axis, affine.z_axis].map(DVec3::from);
     let [row, column] = [i.normalize(), j.normalize()];
     if row.dot(column).abs() > SHEAR {
-        let message = "rows and columns are not at right angles; the volume keeps that in its geometry";
+        let message = "rows and columns are not at right angles; for an import they are resampled to them";
         info.faults.push(Fault::new("sheared_axes", message));
     }
     let normal = i.cross(j).normalize();

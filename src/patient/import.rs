@@ -33,7 +33,7 @@ pub const DEFAULT_FEATURE_MM: f64 = 8.6;
 pub struct ImportOptions {
     /// The twin's name: not a person's.
     pub name: String,
-    /// A label map of the same scan: NIfTI-1, NRRD or a DICOM segmentation object.
+    /// A label map of the same scan: NIfTI-1, NRRD, a DICOM segmentation object or structure set.
     pub labels: Option<PathBuf>,
     /// The organ's value in the label map; 1 where a range of HU makes the label.
     pub label: u8,
@@ -261,7 +261,8 @@ pub fn import(
     ))
 }
 
-/// Reads the series in `dir` that an import would take, with its volume and the number of files that are no images.
+/// Reads the series in `dir` that an import would take, with its volume (on a grid with right angles and even steps, to which tilted and
+/// uneven stacks are resampled) and the number of files that are no images.
 pub fn read_scan(
     dir: &Path,
     wanted: Option<usize>,
@@ -287,7 +288,7 @@ fn choose(series: Vec<SeriesResult>, wanted: Option<usize>, dir: &Path) -> Resul
             let (mut whole, list): (Vec<SeriesResult>, Vec<String>) = series
                 .into_iter()
                 .enumerate()
-                .filter(|(_, s)| s.volume.is_some())
+                .filter(|(_, s)| s.makes_volume())
                 .map(|(index, s)| {
                     let line = format!("{index}: {} {}×{}×{}", s.info.modality, s.info.columns, s.info.rows, s.info.slices);
                     (s, line)
@@ -300,16 +301,19 @@ fn choose(series: Vec<SeriesResult>, wanted: Option<usize>, dir: &Path) -> Resul
             }
         }
     };
-    match result.volume {
-        Some(volume) if volume.dims.iter().all(|&d| d >= 2) => Ok((result.info, volume)),
-        Some(_) => no_volume(path, vec![Fault::new("too_few_slices", "a single slice has no depth")]),
-        None => no_volume(path, result.info.faults),
+    let info = result.info.clone();
+    match result.straight_volume() {
+        Ok(volume) if volume.dims.iter().all(|&d| d >= 2) => Ok((info, volume)),
+        Ok(_) => no_volume(path, vec![Fault::new("too_few_slices", "a single slice has no depth")]),
+        Err(faults) => no_volume(path, faults),
     }
 }
 
 fn find_organ(image: &Volume<f32>, info: &SeriesInfo, options: &ImportOptions) -> Result<(Volume<u8>, u8), ImportError> {
     if let Some(path) = &options.labels {
-        let labels = labels::resample(&labels::read(path, options.label)?, image)?;
+        let further = options.regions.iter().chain(&options.vessels).map(|organ| organ.label);
+        let wanted: Vec<u8> = std::iter::once(options.label).chain(further).collect();
+        let labels = labels::onto(path, &wanted, image)?;
         labels::require_label(&labels, options.label)?;
         return Ok((labels, options.label));
     }

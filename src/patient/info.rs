@@ -93,5 +93,5 @@ pub fn patient_info(path: &Path, voxel: Option<[usize; 3]>, progress: &dyn Fn(us
 }
 
 fn voxel_of(series: &[SeriesResult], at: [usize; 3]) -> Option<f64> {
-    series.iter().find_map(|series| series.volume.as_ref())?.get(at).map(f64::from)
+    series.iter().find(|series| series.makes_volume())?.voxel(at).map(f64::from)
 }

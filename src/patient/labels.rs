@@ -1,4 +1,4 @@
-//! Which voxels are the organ: a label map on any grid, or a range of HU.
+//! Which voxels are the organ: a label map on any grid, contours, or a range of HU.
 //!
 //! A map is resampled by coordinates, nearest label, because its axes may run another way than the image's.
 
@@ -6,13 +6,21 @@ use std::path::{Path, PathBuf};
 
 use glam::DVec3;
 
-use super::{grid_file::GridFile, segments};
+use super::{
+    contours,
+    dicom::{DataSet, DicomFile, file_name},
+    grid_file::GridFile,
+    info::Fault,
+    segments,
+};
 use crate::geom::Volume;
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum LabelError {
     #[error("{} cannot be read as a label map: {why}", path.display())]
-    #[diagnostic(help("label maps are NIfTI-1 (.nii, .nii.gz), NRRD, or a DICOM segmentation object"))]
+    #[diagnostic(help(
+        "label maps are NIfTI-1 (.nii, .nii.gz), NRRD, a DICOM segmentation object, or the contours of a DICOM structure set"
+    ))]
     Unreadable { path: PathBuf, why: String },
     #[error("{} does not say where it lies (NIfTI: sform or qform; NRRD: space, space directions and space origin)", .0.display())]
     NoPlace(PathBuf),
@@ -23,6 +31,9 @@ pub enum LabelError {
     NoOverlap,
     #[error("label {label} marks no voxel of the images; there are {}", numbers(.present))]
     Empty { label: u8, present: Vec<u8> },
+    #[error("{} names no label `{name}`; it names {}", path.display(), if .present.is_empty() { "none".into() } else { .present.join(", ") })]
+    #[diagnostic(help("give the number of the label; only DICOM segmentation objects and structure sets have names"))]
+    NoSuchName { path: PathBuf, name: String, present: Vec<String> },
     #[error("no voxel lies between {low} and {high}")]
     NoVoxelInRange { low: f32, high: f32 },
 }
@@ -31,15 +42,50 @@ fn numbers(labels: &[u8]) -> String {
     if labels.is_empty() { "no labels at all".into() } else { labels.iter().map(u8::to_string).collect::<Vec<_>>().join(", ") }
 }
 
+/// The labels of the file at `path` on the grid of `image`: a label map by the nearest label, contours drawn at the voxels' centres. Where
+/// labels of the file overlap, the first of `wanted` covers the others; labels above 255 are left out.
+pub fn onto<T>(path: &Path, wanted: &[u8], image: &Volume<T>) -> Result<Volume<u8>, LabelError> {
+    let contours = dicom(path, |_, set| {
+        contours::is_structure_set(set).then(|| contours::label_map(set, &file_name(path), wanted, image)).transpose()
+    })?;
+    match contours.flatten() {
+        Some(labels) if labels.voxels.iter().all(|&v| v == 0) => Err(LabelError::NoOverlap),
+        Some(labels) => Ok(labels),
+        None => resample(&read(path, wanted.first().copied().unwrap_or(0))?, image),
+    }
+}
+
+/// The number of the label that `text` gives: a number from 1 to 255, or the name of a segment or region in the file at `path`.
+pub fn number_of(path: &Path, text: &str) -> Result<u8, LabelError> {
+    if let Some(number) = text.trim().parse().ok().filter(|&number: &u8| number > 0) {
+        return Ok(number);
+    }
+    let names = dicom(path, |_, set| Ok([segments::names(set), contours::names(set)].concat()))?.unwrap_or_default();
+    let same = |name: &str| name.trim().to_lowercase() == text.trim().to_lowercase();
+    let found = names.iter().find(|(number, name)| *number > 0 && same(name)).map(|(number, _)| *number);
+    found.ok_or_else(|| LabelError::NoSuchName {
+        path: path.to_owned(),
+        name: text.to_owned(),
+        present: names.into_iter().map(|(number, name)| format!("{name} ({number})")).collect(),
+    })
+}
+
+/// What `read` makes of a DICOM file; nothing if the file is none.
+fn dicom<R>(path: &Path, read: impl Fn(&DicomFile, &DataSet<'_>) -> Result<R, Fault>) -> Result<Option<R>, LabelError> {
+    let unreadable = |why: String| LabelError::Unreadable { path: path.to_owned(), why };
+    let Some(file) = DicomFile::open(path).map_err(|e| unreadable(e.to_string()))? else { return Ok(None) };
+    let read = |file: &DicomFile| read(file, &file.data_set()?);
+    file.and_then(|file| read(&file)).map(Some).map_err(|fault| unreadable(fault.message))
+}
+
 /// Reads a label map (NIfTI-1, NRRD or a DICOM segmentation object) with its place in the patient. Where segments of an object overlap,
 /// `foremost` covers the others; labels above 255 are left out.
 pub fn read(path: &Path, foremost: u8) -> Result<Volume<u8>, LabelError> {
     let unreadable = |why: String| LabelError::Unreadable { path: path.to_owned(), why };
     let grid = match GridFile::open(path).map_err(|e| unreadable(e.to_string()))? {
         None => {
-            let map = segments::read(path, foremost).map_err(|e| unreadable(e.to_string()))?;
-            let none = || unreadable("it is neither NIfTI, NRRD nor DICOM, or its header is damaged".into());
-            return map.ok_or_else(none)?.map_err(|fault| unreadable(fault.message));
+            let map = dicom(path, |file, set| segments::label_map(set, &file.transfer_syntax, &file_name(path), foremost))?;
+            return map.ok_or_else(|| unreadable("it is neither NIfTI, NRRD nor DICOM, or its header is damaged".into()));
         }
         Some(Err(fault)) => return Err(unreadable(fault.message)),
         Some(Ok(grid)) => grid,

@@ -3,14 +3,14 @@
 //! ```text
 //! DICOM files ─ series ─┬─► Volume (HU) ─┬─► labels on its grid ─► distance field ─► tetrahedra ─► Twin (folder)
 //! NIfTI or NRRD image ──┘                │
-//! NIfTI, NRRD or DICOM SEG labels, a HU range ┘
+//! NIfTI, NRRD or DICOM SEG labels, contours, a HU range ┘
 //! ```
 //! Images stay in DICOM's patient frame (LPS, mm) until [`frame`] puts them into the world. A twin carries no person: no name, date
-//! or UID; `deidentify` does the same for image files, `pacs` for what an archive sends. Left out: registration of several series, and
-//! the contours of structure sets.
+//! or UID; `deidentify` does the same for image files, `pacs` for what an archive sends. Left out: registration of several series.
 
 mod binary;
 mod cohort;
+mod contours;
 mod deidentify;
 mod dicom;
 mod encode;
@@ -42,6 +42,7 @@ pub mod segment;
 mod segments;
 mod series;
 mod smooth;
+mod straighten;
 mod stuffing;
 mod twin;
 mod vessels;

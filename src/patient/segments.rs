@@ -4,12 +4,10 @@
 //! Frames without a marked voxel are usually left out, so the planes that are there need not be evenly spaced; the grid takes the step
 //! that the object states, or the smallest between its planes, and planes between stay empty.
 
-use std::path::Path;
-
 use glam::{DAffine3, DMat3, DVec3};
 
 use super::{
-    dicom::{DataSet, DicomFile, EXPLICIT_BE, file_name, tags},
+    dicom::{DataSet, EXPLICIT_BE, tags},
     grid_file::MAX_VOXELS,
     info::Fault,
     pixels::{PixelModule, stored_frames},
@@ -27,16 +25,17 @@ struct Frame {
     segment: Option<u8>,
 }
 
-/// Reads the segmentation object at `path`, or gives nothing if the file is not DICOM. Where segments overlap, `foremost` covers the
-/// others, and else the higher number the lower.
-pub(crate) fn read(path: &Path, foremost: u8) -> std::io::Result<Option<Result<Volume<u8>, Fault>>> {
-    Ok(DicomFile::open(path)?.map(|file| {
-        let file = file?;
-        map(&file.data_set()?, &file.transfer_syntax, &file_name(path), foremost)
-    }))
+/// Numbers and names of the segments.
+pub(crate) fn names(set: &DataSet<'_>) -> Vec<(u8, String)> {
+    let name = |segment: &DataSet<'_>| {
+        Some((segment.u16(tags::OWN_SEGMENT_NUMBER)?.try_into().ok()?, segment.text(tags::SEGMENT_LABEL)?))
+    };
+    set.items(tags::SEGMENTS).iter().filter_map(name).collect()
 }
 
-fn map(set: &DataSet<'_>, syntax: &str, name: &str, foremost: u8) -> Result<Volume<u8>, Fault> {
+/// The label map of the segmentation object `set`. Where segments overlap, `foremost` covers the others, and else the higher number the
+/// lower.
+pub(crate) fn label_map(set: &DataSet<'_>, syntax: &str, name: &str, foremost: u8) -> Result<Volume<u8>, Fault> {
     let bad = |what: &str| Fault::new("bad_segmentation", format!("{name} {what}"));
     let kind = set
         .text(tags::SEGMENTATION_TYPE)

@@ -12,10 +12,12 @@ use glam::{DAffine3, DMat3, DVec3};
 use rayon::prelude::*;
 
 use super::{
+    contours,
     dicom::{DataSet, DicomFile, file_name, tags},
     grid_file::{GridFile, named_like_one},
     info::{Fault, SeriesInfo},
     pixels::{PixelModule, stored_frames},
+    straighten::{Stack, is_sheared, stack_of, straighten},
 };
 use crate::geom::Volume;
 
@@ -23,6 +25,10 @@ use crate::geom::Volume;
 const SAME_PLACE_MM: f64 = 1e-2;
 /// Steps within this share of the median step count as even.
 const EVEN_STEP: f64 = 0.01;
+/// Equal wide steps that follow each other so often are a part of the series with a step of its own, not holes.
+const ZONE: usize = 3;
+/// Corners further than this from the line through the stack are shifted sideways, mm.
+const SIDEWAYS_MM: f64 = 0.1;
 /// Tilts below this are rounding, degrees.
 pub(crate) const TILT_DEG: f64 = 0.1;
 /// Direction cosines closer than this are the same direction.
@@ -49,8 +55,11 @@ pub enum SeriesError {
 #[derive(Debug, Clone)]
 pub struct SeriesResult {
     pub info: SeriesInfo,
-    /// Values after rescale; nothing where a fault forbids a volume (a reader must not get a wrong one in silence).
+    /// Values after rescale, where the slices make an even grid; a tilt stays in its geometry. Nothing where a fault forbids a volume (a
+    /// reader must not get a wrong one in silence).
     pub volume: Option<Volume<f32>>,
+    /// The slices in their order where they make no even grid, but a volume all the same: each has its place.
+    pub(crate) stack: Option<Stack>,
 }
 
 /// What a folder holds.
@@ -126,7 +135,31 @@ impl SeriesResult {
     fn broken(fault: Fault) -> Self {
         let mut info = SeriesInfo::blank(0, 0, 0, String::new());
         info.faults.push(fault);
-        Self { info, volume: None }
+        Self { info, volume: None, stack: None }
+    }
+
+    /// Whether [`Self::straight_volume`] has something to give.
+    pub fn makes_volume(&self) -> bool {
+        self.volume.is_some() || self.stack.is_some()
+    }
+
+    /// The value at column i, row j of slice k, as the files hold it.
+    pub fn voxel(&self, at: [usize; 3]) -> Option<f32> {
+        self.volume.as_ref().or(self.stack.as_ref().map(|stack| &stack.volume))?.get(at)
+    }
+
+    /// The volume on a grid with right angles and even steps: as it is where it has them, else resampled by the slices' positions.
+    ///
+    /// # Errors
+    /// The faults that forbid a volume.
+    pub fn straight_volume(self) -> Result<Volume<f32>, Vec<Fault>> {
+        let stack = match (self.volume, self.stack) {
+            (Some(volume), _) if volume.dims[2] < 2 || !is_sheared(&volume.lps_from_voxel) => return Ok(volume),
+            (Some(volume), _) => stack_of(volume),
+            (None, Some(stack)) => stack,
+            (None, None) => return Err(self.info.faults),
+        };
+        straighten(&stack).map_err(|fault| vec![fault])
     }
 }
 
@@ -273,6 +306,11 @@ impl FileImages {
             Some(uid) => format!("uid {uid}"),
             None => format!("blank {} {size:?} {}", file.modality, place.key()),
         };
+        if contours::is_structure_set(set) {
+            let message = format!("{name} holds contours, not an image; give it to `patient import` with --labels");
+            file.faults.push(Fault::new("structure_set", message));
+            return file;
+        }
         if set.get(tags::PIXEL_DATA).is_none() {
             let (code, what) = if set.broken && size.0.is_some() {
                 ("truncated_pixel_data", "ends before its pixel data (7FE0,0010); fetch the file again")
@@ -349,18 +387,24 @@ impl Group {
         let (rows, columns) = (first.map_or(0, |image| image.rows), first.map_or(0, |image| image.columns));
         let syntax = syntaxes.into_iter().collect::<Vec<_>>().join("\\");
         let mut info = SeriesInfo { modality, ..SeriesInfo::blank(images.len(), rows, columns, syntax) };
-        let affine = geometry(&mut images, &mut info, &mut faults);
+        let place = geometry(&mut images, &mut info, &mut faults);
         describe_values(images.iter().map(|image| &image.values[..]), &mut info);
         let whole = images.iter().all(|image| !image.values.is_empty());
         info.faults = faults;
-        let volume = affine.filter(|_| whole && !unreadable).map(|lps_from_voxel| {
-            let dims = [info.columns, info.rows, images.len()];
-            let mut voxels = Vec::with_capacity(dims.iter().product());
-            // slice by slice, so that the series is not held twice
-            images.into_iter().for_each(|image| voxels.extend(image.values));
-            Volume { dims, lps_from_voxel, voxels }
-        });
-        SeriesResult { info, volume }
+        let Some(StackPlace { lps_from_voxel, even }) = place.filter(|_| whole && !unreadable) else {
+            return SeriesResult { info, volume: None, stack: None };
+        };
+        let origins = images.iter().filter_map(|image| image.place.position).collect();
+        let dims = [info.columns, info.rows, images.len()];
+        let mut voxels = Vec::with_capacity(dims.iter().product());
+        // slice by slice, so that the series is not held twice
+        images.into_iter().for_each(|image| voxels.extend(image.values));
+        let volume = Volume { dims, lps_from_voxel, voxels };
+        if even {
+            SeriesResult { info, volume: Some(volume), stack: None }
+        } else {
+            SeriesResult { info, volume: None, stack: Some(Stack { volume, origins }) }
+        }
     }
 }
 
@@ -387,8 +431,15 @@ pub(crate) fn describe_values<'a>(slices: impl Iterator<Item = &'a [f32]>, info:
     }
 }
 
-/// Orders the images, fills in where they lie, and gives the affine from voxel to LPS if they make one volume.
-fn geometry(images: &mut [Image], info: &mut SeriesInfo, faults: &mut Vec<Fault>) -> Option<DAffine3> {
+/// Where the slices of a volume lie.
+struct StackPlace {
+    lps_from_voxel: DAffine3,
+    /// Whether the affine holds for all slices; else each lies at its own position.
+    even: bool,
+}
+
+/// Orders the images, fills in where they lie, and gives their place if they make one volume.
+fn geometry(images: &mut [Image], info: &mut SeriesInfo, faults: &mut Vec<Fault>) -> Option<StackPlace> {
     let first = images.first()?;
     let place = first.place;
     info.spacing_mm = [place.spacing.map(|s| s[0]), place.spacing.map(|s| s[1]), None];
@@ -451,60 +502,98 @@ fn geometry(images: &mut [Image], info: &mut SeriesInfo, faults: &mut Vec<Fault>
     let mut step_vector = normal * place.thickness.unwrap_or(1.0);
     info.spacing_mm[2] = place.thickness;
     info.uniform = orientations.len() == 1 && sizes.len() == 1;
+    let mut even = true;
     if !steps.is_empty() && orientations.len() == 1 {
-        let median = median(&steps);
+        let steps = Steps::of(&steps);
+        info.spacing_mm[2] = Some(steps.median);
+        info.uniform &= steps.doubled == 0 && steps.missing == 0 && steps.uneven == 0;
+        if steps.doubled > 0 {
+            let message = format!(
+                "{} slices lie where another one lies: the series holds more than one volume, or files twice",
+                steps.doubled
+            );
+            refuse(faults, "repeated_positions", message);
+        } else if steps.missing > 0 {
+            let message = format!(
+                "about {} slices are missing in {} gaps (the usual step is {:.3} mm)",
+                steps.missing, steps.gaps, steps.median
+            );
+            refuse(faults, "missing_slices", message);
+        }
+        if steps.uneven > 0 {
+            let message = format!(
+                "{} of {} steps between slices differ from the usual {:.3} mm; for an import the slices are resampled by position",
+                steps.uneven,
+                positions.len() - 1,
+                steps.median
+            );
+            faults.push(Fault::new("uneven_steps", message));
+        }
         let travelled = positions[positions.len() - 1] - positions[0];
-        let doubled = steps.iter().filter(|&&s| s < SAME_PLACE_MM).count();
-        let tolerance = EVEN_STEP * median + SAME_PLACE_MM;
-        let gaps: Vec<usize> = steps.iter().filter(|&&s| s > 1.5 * median).map(|s| (s / median).round() as usize - 1).collect();
-        let uneven = steps.iter().filter(|&&s| s >= SAME_PLACE_MM && s <= 1.5 * median && (s - median).abs() > tolerance).count();
-        info.spacing_mm[2] = Some(median);
-        info.uniform &= doubled == 0 && gaps.is_empty() && uneven == 0;
-        if doubled > 0 {
-            refuse(
-                faults,
-                "repeated_positions",
-                format!("{doubled} slices lie where another one lies: the series holds more than one volume, or files twice"),
-            );
-        } else if !gaps.is_empty() {
-            let missing: usize = gaps.iter().sum();
-            refuse(
-                faults,
-                "missing_slices",
-                format!("about {missing} slices are missing in {} gaps (the usual step is {median:.3} mm)", gaps.len()),
-            );
-        }
-        if uneven > 0 {
-            refuse(
-                faults,
-                "uneven_steps",
-                format!("{uneven} of {} steps between slices differ from the usual {median:.3} mm", steps.len()),
-            );
-        }
+        let depth = travelled.dot(normal).max(SAME_PLACE_MM);
+        // the mean carries less of the decimal strings' rounding than any one step
+        step_vector = travelled / (positions.len() - 1) as f64;
         if info.uniform {
-            // the mean carries less of the decimal strings' rounding than any one step
-            step_vector = travelled / steps.len() as f64;
             info.spacing_mm[2] = Some(step_vector.dot(normal));
         }
-        let straight =
-            positions.iter().enumerate().all(|(k, p)| p.distance(positions[0] + step_vector * k as f64) < 0.1 + SAME_PLACE_MM);
+        let straight = positions.iter().all(|&p| {
+            let from_first = p - positions[0];
+            let expected = travelled * (from_first.dot(normal) / depth);
+            (from_first - expected).length() < SIDEWAYS_MM + SAME_PLACE_MM
+        });
         info.gantry_tilt_deg = travelled.cross(normal).length().atan2(travelled.dot(normal).abs()).to_degrees();
-        if info.uniform && !straight {
-            refuse(faults, "crooked_stack", "the slices are shifted sideways against each other, and not evenly".into());
+        if !straight {
+            let message = "the slices are shifted sideways against each other, and not evenly; for an import they are resampled by position";
+            faults.push(Fault::new("crooked_stack", message));
         } else if info.gantry_tilt_deg > TILT_DEG {
             faults.push(tilted(info.gantry_tilt_deg));
         }
+        even = info.uniform && straight;
     }
     let names: BTreeSet<&str> = images.iter().filter(|image| image.values.is_empty()).map(|image| image.name.as_str()).collect();
     sound &= names.is_empty();
     let [row_spacing, column_spacing] = place.spacing?;
-    let matrix = DMat3::from_cols(row * column_spacing, column * row_spacing, step_vector);
-    sound.then(|| DAffine3 { matrix3: matrix, translation: positions[0] })
+    let matrix3 = DMat3::from_cols(row * column_spacing, column * row_spacing, step_vector);
+    sound.then(|| StackPlace { lps_from_voxel: DAffine3 { matrix3, translation: positions[0] }, even })
+}
+
+/// What the steps between slices say, along the normal.
+struct Steps {
+    median: f64,
+    /// Slices that lie where another one lies.
+    doubled: usize,
+    /// Slices that are missing, and the holes that they leave.
+    missing: usize,
+    gaps: usize,
+    /// Other steps that differ from the median.
+    uneven: usize,
+}
+
+impl Steps {
+    fn of(steps: &[f64]) -> Self {
+        let median = median(steps);
+        let tolerance = EVEN_STEP * median + SAME_PLACE_MM;
+        let mut found = Self { median, doubled: 0, missing: 0, gaps: 0, uneven: 0 };
+        for run in steps.chunk_by(|a, b| (a - b).abs() <= tolerance) {
+            for &step in run {
+                if step < SAME_PLACE_MM {
+                    found.doubled += 1;
+                } else if step > 1.5 * median && run.len() < ZONE {
+                    found.gaps += 1;
+                    found.missing += (step / median).round() as usize - 1;
+                } else if (step - median).abs() > tolerance {
+                    found.uneven += 1;
+                }
+            }
+        }
+        found
+    }
 }
 
 /// The note about slices that are shifted sideways, evenly.
 pub(crate) fn tilted(degrees: f64) -> Fault {
-    let message = format!("the stack is sheared by a gantry tilt of {degrees:.2}°; the volume keeps the shear in its geometry");
+    let message =
+        format!("the stack is sheared by a gantry tilt of {degrees:.2}°; for an import it is resampled to right angles");
     Fault::new("gantry_tilt", message)
 }
 
