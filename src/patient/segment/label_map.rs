@@ -4,14 +4,18 @@ use std::{io::Write, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
 
+use super::organs::Segment;
 use crate::{geom::Volume, patient::ron_file::make_public};
 
 /// Offset of the voxels in a single file: the header's 348 bytes and 4 that say that no extension follows.
 const VOXELS_AT: usize = 352;
 
-/// Writes `labels` as a gzipped NIfTI-1 file, whole or not at all. Places go into the sform: NIfTI's RAS millimetres are DICOM's LPS with x and
-/// y turned about.
-pub fn write_label_map(labels: &Volume<u8>, path: &Path) -> std::io::Result<()> {
+/// Most bytes of a legend.
+const LEGEND: usize = 79;
+
+/// Writes `labels` as a gzipped NIfTI-1 file, whole or not at all, with what each label is as far as the header's description
+/// holds it. Places go into the sform: NIfTI's RAS millimetres are DICOM's LPS with x and y turned about.
+pub fn write_label_map(labels: &Volume<u8>, segments: &[Segment], path: &Path) -> std::io::Result<()> {
     let mut header = [0u8; VOXELS_AT];
     let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
     let short =
@@ -30,6 +34,9 @@ pub fn write_label_map(labels: &Volume<u8>, path: &Path) -> std::io::Result<()> 
     put(108, &(VOXELS_AT as f32).to_le_bytes());
     put(112, &1f32.to_le_bytes()); // slope
     put(123, &[2]); // millimetres
+    let legend: Vec<String> = segments.iter().map(|segment| format!("{} {}", segment.label, segment.name)).collect();
+    let legend: String = legend.join(", ").chars().filter(|c| (' '..='~').contains(c)).take(LEGEND).collect();
+    put(148, legend.as_bytes());
     put(254, &1i16.to_le_bytes()); // sform: scanner coordinates
     let place = &labels.lps_from_voxel;
     for (row, turn) in [-1.0, -1.0, 1.0].into_iter().enumerate() {
@@ -67,7 +74,7 @@ mod tests {
         let map = Volume { dims: [3, 4, 5], lps_from_voxel: place, voxels: (0..60).collect() };
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("labels.nii.gz");
-        write_label_map(&map, &path).expect("written");
+        write_label_map(&map, &[], &path).expect("written");
         let back = labels::read(&path, 1).expect("read");
         assert_eq!(back.dims, map.dims);
         assert_eq!(back.voxels, map.voxels);

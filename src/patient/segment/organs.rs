@@ -39,17 +39,20 @@ pub struct Segment {
     pub islands_removed_ml: f64,
     /// Background enclosed on all sides: filled.
     pub holes_filled_ml: f64,
-    /// What hung on the organ by a narrow neck: removed, and to be looked at.
+    /// What hung on the organ by a narrow neck, or ran on too far from what is certain: removed, and to be looked at.
     pub leaks_removed_ml: f64,
 }
 
 impl fmt::Display for Segment {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} {}: {:.1} ml, mean {:.0}, SD {:.0}", self.label, self.name, self.volume_ml, self.mean, self.sd)?;
+        write!(f, "{} {}: {:.1} ml", self.label, self.name, self.volume_ml)?;
+        if self.volume_ml > 0.0 {
+            write!(f, ", mean {:.0}, SD {:.0}", self.mean, self.sd)?;
+        }
         for (ml, what) in [
             (self.islands_removed_ml, "in islands removed"),
             (self.holes_filled_ml, "of holes filled"),
-            (self.leaks_removed_ml, "that hung on by a narrow neck removed: a leak? look there"),
+            (self.leaks_removed_ml, "that hung on by a narrow neck, or ran on too far, removed: a leak? look there"),
         ] {
             if ml >= 0.05 {
                 write!(f, "; {ml:.1} ml {what}")?;

@@ -134,7 +134,7 @@ fn heed_keys(
                 seeding.said = "growing …".to_owned();
                 seeding.growing = Some(std::thread::spawn(move || {
                     let (labels, segments) = organs(&volume, &seeds, &|_, _, _| {})?;
-                    let written = out.map(|path| match write_label_map(&labels, &path) {
+                    let written = out.map(|path| match write_label_map(&labels, &segments, &path) {
                         Ok(()) => format!("written to {}", path.display()),
                         Err(why) => format!("{}: cannot be written: {why}", path.display()),
                     });
