@@ -849,6 +849,48 @@ fn what_stands_beside_the_image_in_its_pixel_data_is_gone_and_every_value_stays(
     }
 }
 
+/// Writers sign their code streams, and some put the patient's name there; what follows the last marker is read by nobody.
+#[test]
+fn what_stands_beside_the_image_in_a_code_stream_is_gone_and_every_value_stays() {
+    use dicom_core::{DataElement, VR, value::PixelFragmentSequence};
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (from, to) = (folder.path().join("from.dcm"), folder.path().join("to.dcm"));
+    let comment = |marker: u8| [&[0xFF, marker, 0, 10, 0, 1][..], b"SECRET"].concat();
+    let mut sources = vec![asset("scans/ct-liver-contrast/0001.dcm")];
+    for name in [
+        "mr-sagittal-jpeg-lossless/IM-0001-0001-0001.dcm",
+        "transfer-syntaxes-mr-small/MR_small_jpeg_ls_lossless.dcm",
+        "transfer-syntaxes-mr-small/MR_small_RLE.dcm",
+    ] {
+        sources.extend(data(&format!("dicom-odd/{name}")));
+    }
+    for source in sources {
+        let mut object = open_file(&source).expect("DICOM");
+        let fragments = object.element(Tag(0x7FE0, 0x0010)).expect("pixels").value().fragments().expect("compressed").to_vec();
+        let mut stream = fragments.concat();
+        if stream.starts_with(&[0xFF, 0x4F]) {
+            // after SOT, and before it: SIZ ends 43 bytes after SOC
+            let tile = stream.windows(2).position(|pair| pair == [0xFF, 0x90]).expect("a tile");
+            let length = u32::from_be_bytes(stream[tile + 6..tile + 10].try_into().expect("four"));
+            stream[tile + 6..tile + 10].copy_from_slice(&(length + 12).to_be_bytes());
+            stream.splice(tile + 12..tile + 12, comment(0x64));
+            stream.splice(45..45, comment(0x64));
+        } else if stream.starts_with(&[0xFF, 0xD8]) {
+            stream.splice(2..2, [comment(0xE1), comment(0xFE)].concat());
+        }
+        stream.extend(b"SECRET");
+        object.put(DataElement::new(Tag(0x7FE0, 0x0010), VR::OB, PixelFragmentSequence::new_fragments(vec![stream])));
+        object.write_to_file(&from).expect("written");
+        deidentify_file(&from, &to, &DeidentifyOptions { pixels_checked: true, ..DeidentifyOptions::default() })
+            .expect("clean enough");
+        let written = fs::read(&to).expect("written");
+        assert!(!contains(&written, b"SECRET") && !contains(&written, b"Kakadu"), "{}", source.display());
+        assert_eq!(volume(&series(&to)[0]).voxels, volume(&series(&source)[0]).voxels, "{}", source.display());
+        let again = open_file(&to).expect("an independent reader takes it");
+        assert_eq!(again.element(Tag(0x7FE0, 0x0010)).expect("pixels").value().fragments().expect("compressed").len(), 1);
+    }
+}
+
 #[test]
 fn series_of_one_folder_keep_the_study_and_the_frame_of_reference_that_they_shared() {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -3,8 +3,9 @@
 //! DICOM PS3.15 annex E lists what to remove; a list of what to keep is safer, because what nobody thought of is gone too. Kept are
 //! the pixel module, the geometry, the rescale and the modality, each value checked for its form, so that no free text can travel in
 //! it. Private groups, overlays, dates, names and descriptions are dropped; UIDs become new ones under 2.25, the same for the same
-//! original. Pixel values stay as they are, compressed or not: text burned into them, and faces, are refused as far as the file tells;
-//! comments inside a compressed code stream are not looked at.
+//! original. Pixel values stay as they are, compressed or not, and around them nothing: bits beside the stored ones, comments and
+//! application data of a code stream, and what follows its end, are dropped. Text burned into pixels, and faces, are refused as far as the
+//! file tells.
 
 use std::{
     collections::BTreeMap,
@@ -17,10 +18,11 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
+    code_stream,
     dicom::{DEFLATED, DataSet, DicomFile, EXPLICIT_LE, Tag, Value, file_name, tags},
     encode::{Writer, meta},
     info::Fault,
-    pixels::{PixelModule, stored_frames},
+    pixels::{PixelModule, decode, frames_of, stored_frames},
     series::{Place, SeriesError, files_under},
 };
 
@@ -356,7 +358,7 @@ impl Image {
         }
         if let Some(pixels) = set.get(tags::PIXEL_DATA) {
             match &pixels.value {
-                Value::Fragments(fragments, _) => out.fragments(fragments),
+                Value::Fragments(fragments, _) => out.frames(&self.bare_frames(fragments, &module)?),
                 Value::Bytes(bytes) => {
                     let vr = if pixels.vr == *b"OB" { b"OB" } else { b"OW" };
                     out.put(tags::PIXEL_DATA, vr, &image_bits(bytes, &module, set.layout.big_endian));
@@ -369,6 +371,23 @@ impl Image {
         let mut bytes = meta(&sop_class, &instance, written_syntax);
         bytes.extend(out.into_bytes());
         Ok(bytes)
+    }
+
+    /// The code stream of each frame with nothing in it but the image.
+    fn bare_frames(&self, fragments: &[&[u8]], module: &PixelModule) -> Result<Vec<Vec<u8>>, DeidentifyError> {
+        let (syntax, name) = (&self.file.transfer_syntax, &self.name);
+        let bare = |frame: &Vec<u8>| {
+            let bare = code_stream::bare(frame, syntax, module.rows * module.columns)?;
+            // what was taken out must have been no part of the image
+            let same = bare == *frame || decode(&bare, module, syntax, name).ok()? == decode(frame, module, syntax, name).ok()?;
+            same.then_some(bare)
+        };
+        let frames = frames_of(fragments, module.frames).and_then(|frames| frames.iter().map(bare).collect());
+        frames.ok_or_else(|| {
+            let message =
+                format!("the compressed pixel data of {name} hold something else than the image; decompress them first");
+            DeidentifyError::Fault(Fault::new("unknown_content", message))
+        })
     }
 
     fn refuse_recognisable(&self, set: &DataSet<'_>) -> Result<(), DeidentifyError> {

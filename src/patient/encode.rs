@@ -84,12 +84,21 @@ impl Writer {
         self.elements.insert(tag, element);
     }
 
-    /// Compressed pixel data, byte for byte: the offset table, then the fragments.
-    pub fn fragments(&mut self, fragments: &[&[u8]]) {
+    /// Compressed pixel data: an empty offset table, or of several frames one that says where each begins, and one fragment a frame.
+    pub fn frames(&mut self, frames: &[Vec<u8>]) {
         let mut out = self.header(tags::PIXEL_DATA, b"OB", u32::MAX);
-        for fragment in fragments {
-            out.extend(self.header(tags::ITEM, b"  ", fragment.len() as u32));
-            out.extend(*fragment);
+        let starts = frames.iter().scan(0, |next, frame| {
+            let start = *next;
+            *next += 8 + frame.len().next_multiple_of(2);
+            Some(start)
+        });
+        let starts: Option<Vec<u32>> = starts.map(|start| start.try_into().ok()).collect();
+        let table: Vec<u8> =
+            starts.filter(|_| frames.len() > 1).unwrap_or_default().into_iter().flat_map(|start| self.u32(start)).collect();
+        for fragment in std::iter::once(&table).chain(frames) {
+            out.extend(self.header(tags::ITEM, b"  ", fragment.len().next_multiple_of(2) as u32));
+            out.extend(fragment);
+            out.resize(out.len().next_multiple_of(2), 0);
         }
         out.extend(self.header(tags::SEQUENCE_END, b"  ", 0));
         self.elements.insert(tags::PIXEL_DATA, out);

@@ -9,6 +9,7 @@
 //! or UID; `deidentify` does the same for image files, `pacs` for what an archive sends. Left out: registration of several series.
 
 mod binary;
+mod code_stream;
 mod cohort;
 mod contours;
 mod deidentify;

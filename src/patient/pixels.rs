@@ -165,7 +165,7 @@ fn decodable(syntax: &str) -> bool {
 
 /// The code stream of each frame, joined from its fragments: one frame takes all, as many fragments as frames one each, else by the
 /// basic offset table (PS3.5 §A.4).
-fn frames_of(parts: &[&[u8]], frames: usize) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn frames_of(parts: &[&[u8]], frames: usize) -> Option<Vec<Vec<u8>>> {
     let (table, fragments) = parts.split_first()?;
     if fragments.is_empty() || frames > fragments.len() {
         return None;
@@ -213,7 +213,7 @@ fn announced_size(stream: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// One frame's bytes, little endian.
-fn decode(stream: &[u8], module: &PixelModule, syntax: &str, name: &str) -> Result<Vec<u8>, Fault> {
+pub(crate) fn decode(stream: &[u8], module: &PixelModule, syntax: &str, name: &str) -> Result<Vec<u8>, Fault> {
     let failed =
         |why: &str| Fault::new("bad_pixel_data", format!("the compressed pixel data of {name} cannot be decoded: {why}"));
     let size = module.frame_bytes();
