@@ -114,6 +114,15 @@ fn row(event: &Event) -> Row<'_> {
         Event::BodyRested { what } => Row { event: "body rested", what, ..Row::default() },
         Event::Completed => Row { event: "completed", ..Row::default() },
         Event::Stopped { why } => Row { event: "stopped", detail: why.clone(), ..Row::default() },
+        Event::VesselCut { name, radius_mm, flow_ml_per_min, place } => Row {
+            event: "vessel cut",
+            what: name,
+            value: Some(*flow_ml_per_min),
+            unit: "ml/min",
+            detail: format!("radius {radius_mm:.1} mm"),
+            place: Some(*place),
+            ..Row::default()
+        },
         Event::VitalSigns(m) => Row {
             event: "vital signs",
             what: "mean arterial pressure",

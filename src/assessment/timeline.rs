@@ -64,10 +64,11 @@ fn lanes(trace: &Trace, score: &Score) -> Vec<Lane> {
             title: "Tears",
             entries: ticks(|e| matches!(e, Event::Torn { .. } | Event::AttachmentLost { divided: false, .. })),
         },
+        Lane { title: "Vessels cut", entries: ticks(|e| matches!(e, Event::VesselCut { .. })) },
         Lane { title: "Slips and drops", entries: ticks(|e| matches!(e, Event::Slipped { .. } | Event::Dropped { .. })) },
     ];
     // a case has cuts or objects; a lane for the other would only say so
-    lanes.retain(|lane| !lane.entries.is_empty() || !["Cuts", "Objects placed", "Tears"].contains(&lane.title));
+    lanes.retain(|lane| !lane.entries.is_empty() || !["Cuts", "Objects placed", "Tears", "Vessels cut"].contains(&lane.title));
     lanes
 }
 

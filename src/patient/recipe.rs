@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{
     import::{DEFAULT_FEATURE_MM, ImportOptions},
     ron_file::{self, RonError},
+    twin::Organ,
 };
 
 /// Its name in the folder of a scan.
@@ -25,6 +26,12 @@ struct Written {
     labels: PathBuf,
     label: u8,
     organ: String,
+    /// Further organs to mesh with it.
+    #[serde(default)]
+    regions: Vec<Organ>,
+    /// Vessels to trace.
+    #[serde(default)]
+    vessels: Vec<Organ>,
     #[serde(default)]
     record: Option<PathBuf>,
     #[serde(default)]
@@ -60,6 +67,8 @@ pub fn read_recipe(folder: &Path) -> Result<Option<Recipe>, RonError> {
         labels: Some(folder.join(written.labels)),
         label: written.label,
         organ: written.organ,
+        regions: written.regions,
+        vessels: written.vessels,
         record: written.record.map(|record| folder.join(record)),
         feature_mm: written.feature_mm.unwrap_or(DEFAULT_FEATURE_MM),
         attribution: written.attribution,

@@ -1,7 +1,7 @@
 //! Vessel trees: centre lines, radii and connectivity of what a label calls a vessel.
 //!
 //! After TEASAR (M. Sato et al., “TEASAR: tree-structure extraction algorithm for accurate and robust skeletons”, Pacific Graphics 2000).
-//! On the nodes of the vessel's distance field, cheapest paths lead from the root, an end of the vessel, everywhere; a step costs its
+//! On the nodes of the vessel's distance field, cheapest paths lead from the root, its widest end, everywhere; a step costs its
 //! length over the fourth power of the depth, which keeps paths in the middle. The furthest node that no branch covers yet starts the
 //! next branch, back to where it meets the tree; what lies within two radii of a branch is covered by it. Branches that hardly leave
 //! their parent are bumps of the wall and left out. Lines are smoothed, because a path on a grid is longer than the vessel, and the radius
@@ -166,8 +166,22 @@ impl<'a> Tracer<'a> {
         part.iter().for_each(|&at| self.cost[at] = f64::INFINITY);
     }
 
+    /// Traces a connected part from its widest end, where the blood of a tree comes from or goes to.
     fn trace(&mut self, part: &[usize], out: &mut Vec<VesselBranch>) {
-        let root = part[part.len() - 1];
+        let first = part[part.len() - 1];
+        let (branches, tips) = self.trace_from(part, first);
+        let start = branches.iter().filter(|branch| branch.parent.is_none()).map(|branch| branch.radius_mm).fold(0.0, f64::max);
+        let widest = tips.into_iter().max_by(|a, b| branches[a.0].radius_mm.total_cmp(&branches[b.0].radius_mm));
+        let branches = match widest {
+            Some((branch, tip)) if branches[branch].radius_mm > start => self.trace_from(part, tip).0,
+            _ => branches,
+        };
+        let before = out.len() as u32;
+        out.extend(branches.into_iter().map(|branch| VesselBranch { parent: branch.parent.map(|p| p + before), ..branch }));
+    }
+
+    /// The branches from `root` on, and the number and the last node of each that ends freely.
+    fn trace_from(&mut self, part: &[usize], root: usize) -> (Vec<VesselBranch>, Vec<(usize, usize)>) {
         self.forget(part);
         let by_distance = self.reach(root);
         self.forget(part);
@@ -220,7 +234,7 @@ impl<'a> Tracer<'a> {
             owner.insert(at, of);
             counts[of.0][of.1] += 1;
         }
-        self.branches(&paths, &on, &counts, out);
+        self.branches(&paths, &on, &counts)
     }
 
     /// Cuts the paths at the forks; each piece knows the piece that it starts from.
@@ -229,8 +243,8 @@ impl<'a> Tracer<'a> {
         paths: &[Vec<usize>],
         on: &HashMap<usize, (usize, usize)>,
         counts: &[Vec<u32>],
-        out: &mut Vec<VesselBranch>,
-    ) {
+    ) -> (Vec<VesselBranch>, Vec<(usize, usize)>) {
+        let (mut out, mut tips): (Vec<VesselBranch>, Vec<(usize, usize)>) = (Vec::new(), Vec::new());
         let mut forks: Vec<Vec<usize>> = vec![Vec::new(); paths.len()];
         for path in &paths[1..] {
             let (of, place) = on[&path[0]];
@@ -256,7 +270,11 @@ impl<'a> Tracer<'a> {
                     start = end;
                 }
             }
+            if let Some((_, id)) = ends[number].last() {
+                tips.push((*id as usize, path[path.len() - 1]));
+            }
         }
+        (out, tips)
     }
 
     /// Positions and radii along a path, averaged with their neighbours except at its ends and forks.
@@ -323,7 +341,8 @@ mod tests {
         let tree = VesselTree::trace(1, "vein", &field);
         eprintln!("{:?}", tree.branches.iter().map(|b| (b.parent, b.length_mm, b.radius_mm)).collect::<Vec<_>>());
         assert_eq!(tree.branches.len(), 3);
-        assert_eq!(tree.branches.iter().filter(|b| b.parent.is_none()).count(), 1);
+        let roots: Vec<&VesselBranch> = tree.branches.iter().filter(|b| b.parent.is_none()).collect();
+        assert!(roots.len() == 1 && roots[0].radius_mm > 4.5, "the trunk comes first: {roots:?}");
         let mut found: Vec<(f64, f64)> = tree.branches.iter().map(|b| (b.radius_mm, b.length_mm)).collect();
         found.sort_by(|a, b| a.0.total_cmp(&b.0));
         for ((radius, length), (true_radius, true_length)) in found.iter().zip([(2.5, 32.5), (3.5, 33.5), (5.0, 45.0)]) {

@@ -14,7 +14,10 @@ use crate::{
         Side,
         plugin::{Held, TissueCut, Tool},
     },
-    patient::plugin::{LivingBody, step_physiology},
+    patient::{
+        physiology::OpenedVessel,
+        plugin::{LivingBody, step_physiology},
+    },
     rigid::{
         Half,
         plugin::{PegBoard, RingDropped, RingObject},
@@ -105,6 +108,7 @@ impl Plugin for ScenarioPlugin {
         app.init_asset::<Case>()
             .init_asset_loader::<CaseLoader>()
             .add_message::<CaseHappening>()
+            .add_message::<VesselCut>()
             .add_systems(
                 FixedUpdate,
                 bleed_from_cuts
@@ -196,9 +200,26 @@ fn run_case(
     }
 }
 
-/// Cut and torn tissue bleeds, from both sides.
-fn bleed_from_cuts(mut body: ResMut<LivingBody>, mut cuts: MessageReader<TissueCut>, mut tears: MessageReader<TissueTorn>) {
-    for area_m2 in cuts.read().map(|cut| cut.report.area_m2).chain(tears.read().map(|torn| torn.tear.area_m2)) {
-        body.0.cut(2.0 * f64::from(area_m2));
+/// A cut opened a vessel that the scan shows.
+#[derive(Message, Debug, Clone)]
+pub struct VesselCut {
+    pub vessel: OpenedVessel,
+    pub place: Vec3,
+}
+
+/// Cut and torn tissue bleeds from both sides, and so do the vessels that a cut crosses.
+fn bleed_from_cuts(
+    mut body: ResMut<LivingBody>,
+    mut cuts: MessageReader<TissueCut>,
+    mut tears: MessageReader<TissueTorn>,
+    mut opened: MessageWriter<VesselCut>,
+) {
+    for cut in cuts.read() {
+        body.0.open(2.0 * f64::from(cut.report.area_m2));
+        let vessels = body.0.open_vessels(&cut.report.opened);
+        opened.write_batch(vessels.into_iter().map(|vessel| VesselCut { vessel, place: cut.place }));
+    }
+    for torn in tears.read() {
+        body.0.open(2.0 * f64::from(torn.tear.area_m2));
     }
 }

@@ -25,8 +25,8 @@ use crate::{
         plugin::{Grasped, Inputs, InstrumentPlugin, Released, TissueCut, Tool},
     },
     patient::{
-        Twin,
-        physiology::{Physiology, Rest},
+        Material, Twin,
+        physiology::{Physiology, Rest, trunk_flow_ml_per_min},
         plugin::{LivingBody, PatientPlugin},
     },
     rigid::plugin::{
@@ -34,7 +34,7 @@ use crate::{
     },
     scenario::{
         Happening, Scenario, bench_board, excision, metres, plan,
-        plugin::{Case, CaseError, CaseHappening, CaseRun, ScenarioPlugin},
+        plugin::{Case, CaseError, CaseHappening, CaseRun, ScenarioPlugin, VesselCut},
     },
     tissue::{
         self, BodySpec, SoftBody,
@@ -309,6 +309,9 @@ fn begin(world: &mut World, case: Case) -> Result<(), SessionError> {
             twin.as_ref().map_or_else(Rest::default, |twin| Rest::of(&twin.parameters, &twin.organ.name, twin.record.as_ref()));
         let mut body = Physiology::new(&rest, part.reflex.get());
         let first = scenario.steps.first().map(|step| step.orders.as_slice()).unwrap_or_default();
+        if let Some(twin) = &twin {
+            body.give_vessels(&twin.vessels, |name| trunk_flow_ml_per_min(name, &twin.organ.name, &twin.parameters));
+        }
         part.orders.iter().chain(first).for_each(|order| body.order(order));
         world.insert_resource(LivingBody(body));
     }
@@ -347,32 +350,45 @@ fn read_twin(assets: &Path, name: &str) -> Result<(Arc<Twin>, String), SessionEr
     read.map_err(|why| SessionError::Twin { name: name.to_owned(), folder, why: why.to_string() })
 }
 
-/// The organ as a soft body: stiffer where the lesion is, held where the case says so.
+/// The organ, or all of the twin's regions, as a soft body: stiffer where the lesion is, held where the case says so.
 fn make_body(scenario: &Scenario, twin: &Twin, lesion: Vec3) -> Result<SoftBody, SessionError> {
     let Some(patient) = &scenario.patient else { return Err(SessionError::Tissue("the case has no patient".to_owned())) };
-    let organ = tissue::Material {
-        name: twin.organ.name.clone(),
-        young_pa: twin.material.young_pa.get() as f32,
-        poisson: twin.material.poisson.get() as f32,
-        density_kg_m3: twin.material.density_kg_m3.get() as f32,
+    // each region's own tissue, and the same once more, stiffer, for where the lesion is
+    let of = |name: &str, material: &Material| tissue::Material {
+        name: name.to_owned(),
+        young_pa: material.young_pa.get() as f32,
+        poisson: material.poisson.get() as f32,
+        density_kg_m3: material.density_kg_m3.get() as f32,
         stress_limit_pa: patient.stress_limit_pa.get() as f32,
     };
-    let stiff =
-        tissue::Material { name: "lesion".to_owned(), young_pa: organ.young_pa * patient.lesion.stiffness, ..organ.clone() };
+    let mut materials: Vec<tissue::Material> = match twin.regions.as_slice() {
+        [] => vec![of(&twin.organ.name, &twin.material)],
+        regions => regions.iter().map(|region| of(&region.name, &region.material)).collect(),
+    };
+    let regions = materials.len();
+    materials.extend_from_within(..);
+    for stiff in &mut materials[regions..] {
+        stiff.name = format!("lesion in {}", stiff.name);
+        stiff.young_pa *= patient.lesion.stiffness;
+    }
     let radius = patient.lesion.radius_mm.metres();
     let centre = |tet: usize| twin.tets.corners(tet).iter().sum::<Vec3>() * 0.25;
-    let tet_material = (0..twin.tets.tets.len()).map(|tet| u8::from(centre(tet).distance(lesion) < radius)).collect();
+    let material = |tet: usize| {
+        let region = twin.tet_regions.get(tet).copied().unwrap_or(0);
+        region + if centre(tet).distance(lesion) < radius { regions as u8 } else { 0 }
+    };
+    let tet_material = (0..twin.tets.tets.len()).map(material).collect();
     let below = 1e-3 * patient.held_below_mm;
     let pinned = (0u32..).zip(&twin.tets.vertices).filter(|(_, v)| v.y < below).map(|(node, _)| node).collect();
-    let spec = BodySpec { mesh: twin.tets.clone(), materials: vec![organ, stiff], tet_material, pinned, settings: default() };
+    let spec = BodySpec { mesh: twin.tets.clone(), materials, tet_material, pinned, settings: default() };
     let made = SoftBody::new(spec).and_then(|mut body| {
         let toughness = patient.toughness_j_m2.map_or(0.0, |toughness| toughness.get() as f32);
-        body.set_toughness(&[toughness; 2])?;
+        body.set_toughness(&vec![toughness; 2 * regions])?;
         let tearing = patient.tear.as_ref().map(|tear| tissue::Tearing {
             toughness_j_m2: tear.toughness_j_m2.get() as f32,
             strength_pa: tear.strength_pa.get() as f32,
         });
-        body.set_tearing(&[tearing; 2])?;
+        body.set_tearing(&vec![tearing; 2 * regions])?;
         for part in &patient.attachments {
             let (low, high) = (metres(part.from_mm), metres(part.to_mm));
             let within = |x: &Vec3| x.cmpge(low.min(high)).all() && x.cmple(low.max(high)).all();
@@ -404,6 +420,7 @@ struct EventCursors {
     dropped: MessageCursor<RingDropped>,
     placed: MessageCursor<RingPlaced>,
     rested: MessageCursor<BodyRested>,
+    vessels: MessageCursor<VesselCut>,
     case: MessageCursor<CaseHappening>,
 }
 
@@ -467,6 +484,12 @@ fn collect_events(world: &World, cursors: &mut EventCursors) -> Vec<Event> {
         read(world, &mut cursors.placed).map(|m| Event::Placed { what: m.ring.clone(), on: format!("peg {}", m.peg + 1) }),
     );
     events.extend(read(world, &mut cursors.rested).map(|m| Event::BodyRested { what: tissue_name(m.tissue) }));
+    events.extend(read(world, &mut cursors.vessels).map(|m| Event::VesselCut {
+        name: m.vessel.name.clone(),
+        radius_mm: m.vessel.radius_mm as f32,
+        flow_ml_per_min: m.vessel.flow_ml_per_min as f32,
+        place: m.place,
+    }));
     events.extend(read(world, &mut cursors.case).map(|m| match &m.0 {
         Happening::StepDone { index } => Event::StepDone { id: scenario.steps[*index].id.clone() },
         Happening::ErrorMade { index, place } => {

@@ -113,6 +113,8 @@ pub enum Event {
     Torn { what: String, began: bool, area_m2: f32, drive: f32, limit: f32, place: Vec3 },
     /// A band that holds an organ lost fibres, to a blade where `divided`, else to overload: its pull before, N, and the share of its strength left.
     AttachmentLost { what: String, divided: bool, pull_n: f32, left: f32, place: Vec3 },
+    /// A cut opened a vessel that the scan shows; what it carried at rest.
+    VesselCut { name: String, radius_mm: f32, flow_ml_per_min: f32, place: Vec3 },
 }
 
 /// One tick: what went in, what came out.

@@ -5,7 +5,7 @@
 //!  baroreceptors (P_a) and low-pressure receptors (P_v) ─► heart rate, resistance, contractility, venous tone
 //!  ventilator ─► alveoli (P_O₂, P_CO₂) ─► blood ─► tissue; interstitium ─► plasma
 //! ```
-//! `circulation` holds the first two lines, `gases` the third, `drugs` what scripts give, `wounds` what cuts shed. Values are means over a beat; the pulse
+//! `circulation` holds the first two lines, `gases` the third, `drugs` what scripts give, `wounds` what raw surfaces shed and `vessels` what cut vessels do. Values are means over a beat; the pulse
 //! pressure is the stroke volume over the arterial compliance. Units are the ward's (mmHg, ml, minutes where the name says so): the
 //! published constants are in them, and converting each would hide them.
 //!
@@ -18,15 +18,19 @@
 mod circulation;
 mod drugs;
 mod gases;
+mod vessels;
 mod wounds;
 
+use glam::Vec3;
 use serde::{Deserialize, Serialize};
 
-use super::{parameters::Parameters, record::PatientRecord};
+use super::{parameters::Parameters, record::PatientRecord, vessels::VesselTree};
 use crate::units::{Dose, InsufflationMmhg, Millilitres, MillilitresPerMinute, MinuteVolume, Percent, Seconds};
 use circulation::{Circulation, Influence};
 use drugs::Drugs;
 use gases::Gases;
+use vessels::Vessels;
+pub use vessels::{OpenedVessel, trunk_flow_ml_per_min};
 use wounds::Wounds;
 
 /// What a case tells the patient's body: the anaesthetist's, the insufflator's and the complication's part.
@@ -46,6 +50,8 @@ pub enum Order {
         litres_per_min: MinuteVolume,
         oxygen_percent: Percent,
     },
+    /// Closes the vessels that cuts have opened until now, as an assistant's clips would.
+    Seal,
     Give(Drug),
     /// Balanced salt solution.
     Crystalloid {
@@ -184,6 +190,7 @@ pub struct Physiology {
     gases: Gases,
     drugs: Drugs,
     wounds: Wounds,
+    vessels: Vessels,
     insufflation_mmhg: f64,
     bleed_ml_per_s: f64,
     fluids: Vec<Infusion>,
@@ -208,6 +215,7 @@ impl Physiology {
             gases,
             drugs: Drugs::default(),
             wounds,
+            vessels: Vessels::default(),
             insufflation_mmhg: 0.0,
             bleed_ml_per_s: 0.0,
             fluids: Vec::new(),
@@ -224,21 +232,33 @@ impl Physiology {
             Order::Ventilate { litres_per_min, oxygen_percent } => {
                 self.gases.ventilate(litres_per_min.get(), 0.01 * oxygen_percent.get())
             }
+            Order::Seal => self.vessels.seal(),
             Order::Give(drug) => self.drugs.give(drug),
             Order::Crystalloid { ml, over_secs } => self.fluids.push(infusion(ml, over_secs, false)),
             Order::RedCells { ml, over_secs } => self.fluids.push(infusion(ml, over_secs, true)),
         }
     }
 
+    /// The vessels that cuts may open; `flow_ml_per_min` gives what each tree carries, and one for which it gives nothing does not bleed.
+    pub fn give_vessels(&mut self, trees: &[VesselTree], flow_ml_per_min: impl Fn(&str) -> Option<f64>) {
+        self.vessels = Vessels::new(trees, self.wounds.mean_rest_mmhg(), flow_ml_per_min);
+    }
+
     /// Opens tissue: `area_m2` of raw surface that bleeds.
-    pub fn cut(&mut self, area_m2: f64) {
+    pub fn open(&mut self, area_m2: f64) {
         self.wounds.open(area_m2);
+    }
+
+    /// Opens the vessels that parted faces (rest shape, world, m) cross, and gives them.
+    pub fn open_vessels(&mut self, faces: &[[Vec3; 3]]) -> Vec<OpenedVessel> {
+        self.vessels.cut(faces)
     }
 
     /// Advances by `dt_secs`. The same calls give the same bits.
     pub fn step(&mut self, dt_secs: f64) {
         self.drugs.step(dt_secs);
-        let wounds_ml = self.wounds.step(self.circulation.mean_arterial_mmhg(), dt_secs);
+        let mean_mmhg = self.circulation.mean_arterial_mmhg();
+        let wounds_ml = self.wounds.step(mean_mmhg, dt_secs) + self.vessels.step(mean_mmhg, dt_secs);
         let (mut salt_ml, mut cells_ml) = (0.0, 0.0);
         for fluid in &mut self.fluids {
             let ml = (fluid.ml_per_s * dt_secs).min(fluid.left_ml);
@@ -281,6 +301,7 @@ impl Physiology {
         self.gases.state(visit);
         self.drugs.state(visit);
         self.wounds.state(visit);
+        self.vessels.state(visit);
         [self.insufflation_mmhg, self.bleed_ml_per_s].into_iter().for_each(&mut *visit);
         for fluid in &self.fluids {
             [fluid.ml_per_s, fluid.left_ml, f64::from(u8::from(fluid.cells))].into_iter().for_each(&mut *visit);

@@ -7,7 +7,7 @@ use super::Rest;
 /// Depth of the vessels that a raw surface drains, m: this project's own. With a liver's flow of 1 ml/min a ml it gives 0.5 ml/min a cm².
 const DRAINED_M: f64 = 0.005;
 
-/// All raw surfaces together: the rate of bleeding at the pressure at rest falls by e in a bleeding time. Single vessels are left out.
+/// All raw surfaces together: the rate of bleeding at the pressure at rest falls by e in a bleeding time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wounds {
     ml_per_s_per_m2: f64,
@@ -24,6 +24,11 @@ impl Wounds {
             mean_rest_mmhg: rest.diastolic_mmhg + (rest.systolic_mmhg - rest.diastolic_mmhg) / 3.0,
             ml_per_s: 0.0,
         }
+    }
+
+    /// Mean arterial pressure at rest.
+    pub fn mean_rest_mmhg(&self) -> f64 {
+        self.mean_rest_mmhg
     }
 
     pub fn open(&mut self, area_m2: f64) {
