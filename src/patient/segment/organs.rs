@@ -1,4 +1,5 @@
-//! Organs from seeds: the random walker on a coarse lattice, then again at full resolution in a band about the borders.
+//! Organs from seeds: the images are smoothed between their edges, then the random walker goes on a coarse lattice, and again at full
+//! resolution in a band about the borders.
 
 use std::fmt;
 
@@ -7,6 +8,9 @@ use serde::Serialize;
 
 use super::{
     clean,
+    filter::calm,
+    grow,
+    morphology::Lattice,
     random_walker::{OPEN, Walk},
     seeds::Seeds,
 };
@@ -17,8 +21,11 @@ const COARSE_MM: f64 = 3.0;
 /// Most coarse cells (some 100 bytes each), and most voxels in the band (the same).
 const MOST_COARSE: usize = 3_000_000;
 const MOST_BAND: usize = 5_000_000;
-/// ℓ of the walker, mm, and β against the noise. On the bundled scan Dice of the liver is 0.86 at (15, 0.7), 0.94 at (30, 0.45), 0.97 at
-/// (60, 0.3) and (100, 0.2).
+/// Rounds of smoothing between edges. On the plain scan of 3 mm Dice of liver, spleen and kidneys is 0.77, 0.66, 0.70, 0.48 without, 0.93,
+/// 0.92, 0.95, 0.94 with 3, and the same within 0.01 with 20; on the one with contrast medium it moves by less than 0.002.
+const CALM_ROUNDS: usize = 3;
+/// ℓ of the walker, mm, and β against the noise. On the bundled scan with contrast medium, which chose them, Dice of the liver is 0.86 at
+/// (15, 0.7), 0.94 at (30, 0.45), 0.97 at (60, 0.3) and (100, 0.2).
 const MEMORY_MM: f64 = 60.0;
 const CONTRAST: f64 = 0.3;
 /// Least spread about a seed, as a share of the span of values (some 10 HU in CT): a ball of a few voxels says too little.
@@ -142,6 +149,8 @@ pub fn organs(
     let span = f64::from(high - low).max(1e-6);
 
     progress("walking from the seeds", 0, 2);
+    let original = volume;
+    let volume = &calmed(original, &self::balls(original, &marked, seeds.radius_mm()));
     let factors = factors(volume);
     let coarse = average(volume, factors);
     let balls = balls(&coarse, &marked, seeds.radius_mm());
@@ -189,11 +198,37 @@ pub fn organs(
         .zip(1..)
         .map(|((name, label), class)| {
             let [islands_removed_ml, holes_filled_ml, leaks_removed_ml] = removed[class];
-            Segment { islands_removed_ml, holes_filled_ml, leaks_removed_ml, ..measure(volume, &fine, class as u8, *label, name) }
+            Segment {
+                islands_removed_ml,
+                holes_filled_ml,
+                leaks_removed_ml,
+                ..measure(original, &fine, class as u8, *label, name)
+            }
         })
         .collect();
     let voxels = fine.iter().map(|&class| if class == 0 { 0 } else { names[usize::from(class) - 1].1 }).collect();
     Ok((Volume { dims: volume.dims, lps_from_voxel: volume.lps_from_voxel, voxels }, segments))
+}
+
+/// The volume without most of its noise, which is measured between neighbours in the organs' seeds.
+fn calmed(volume: &Volume<f32>, balls: &[(usize, Vec<usize>)]) -> Volume<f32> {
+    let organs = || balls.iter().filter(|(class, _)| *class > 0).map(|(_, at)| at);
+    let pairs: Vec<(usize, usize)> = organs()
+        .flat_map(|ball| {
+            let beside = move |at| grow::neighbours(volume.dims, at).filter(move |next| *next > at && ball.contains(next));
+            ball.iter().flat_map(move |&at| beside(at).map(move |next| (at, next)))
+        })
+        .collect();
+    let spread = |values: &[f32]| {
+        let steps = pairs.iter().map(|&(a, b)| f64::from((values[a] - values[b]).abs()));
+        1.4826 * median(&mut steps.filter(|step| step.is_finite()).collect::<Vec<_>>())
+    };
+    let lattice = Lattice { dims: volume.dims, spacing_mm: volume.spacing_mm() };
+    Volume {
+        dims: volume.dims,
+        lps_from_voxel: volume.lps_from_voxel,
+        voxels: calm(&volume.voxels, lattice, CALM_ROUNDS, spread),
+    }
 }
 
 /// The box about a class, with a voxel to spare where there is one: its size, its voxels and its lowest corner; nothing where the class is empty.
