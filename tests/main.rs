@@ -4,6 +4,7 @@
 mod attach;
 mod conform;
 mod contours;
+mod damage;
 mod grid_files;
 mod import_report;
 mod layers;

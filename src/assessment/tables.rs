@@ -93,6 +93,16 @@ fn row(event: &Event) -> Row<'_> {
             place: Some(*place),
             ..Row::default()
         },
+        Event::Damaged { what, measure, value, limit, held_secs, unit, place } => Row {
+            event: "damaged",
+            what,
+            value: Some(*value),
+            // the units are known ones: a trace that says another says nothing
+            unit: ["Pa", "N", "N s", "1"].into_iter().find(|known| known == unit).unwrap_or_default(),
+            detail: format!("{measure}, limit {limit} {unit} held {held_secs} s"),
+            place: Some(*place),
+            ..Row::default()
+        },
         Event::AttachmentLost { what, divided, pull_n, left, place } => Row {
             event: if *divided { "attachment divided" } else { "attachment torn" },
             what,

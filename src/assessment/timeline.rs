@@ -60,6 +60,7 @@ fn lanes(trace: &Trace, score: &Score) -> Vec<Lane> {
         Lane { title: "Cuts", entries: ticks(|e| matches!(e, Event::Cut { .. })) },
         Lane { title: "Objects placed", entries: ticks(|e| matches!(e, Event::Placed { .. })) },
         Lane { title: "Over-stress", entries: ticks(|e| matches!(e, Event::Overstressed { .. })) },
+        Lane { title: "Damage", entries: ticks(|e| matches!(e, Event::Damaged { .. })) },
         Lane {
             title: "Tears",
             entries: ticks(|e| matches!(e, Event::Torn { .. } | Event::AttachmentLost { divided: false, .. })),
@@ -68,7 +69,9 @@ fn lanes(trace: &Trace, score: &Score) -> Vec<Lane> {
         Lane { title: "Slips and drops", entries: ticks(|e| matches!(e, Event::Slipped { .. } | Event::Dropped { .. })) },
     ];
     // a case has cuts or objects; a lane for the other would only say so
-    lanes.retain(|lane| !lane.entries.is_empty() || !["Cuts", "Objects placed", "Tears", "Vessels cut"].contains(&lane.title));
+    lanes.retain(|lane| {
+        !lane.entries.is_empty() || !["Cuts", "Objects placed", "Damage", "Tears", "Vessels cut"].contains(&lane.title)
+    });
     lanes
 }
 

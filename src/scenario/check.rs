@@ -7,6 +7,7 @@ use super::{
     fault::{nearest, place_of},
     file::SCENARIO_VERSION,
 };
+use crate::tissue::{known_tissues, limits_of};
 
 /// Reads a case from its text; `file` is the name that faults carry.
 ///
@@ -133,6 +134,7 @@ fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
             ErrorWhen::CutWithin { .. }
                 | ErrorWhen::RemnantOverstressed
                 | ErrorWhen::TissueSlipped
+                | ErrorWhen::TissueDamaged
                 | ErrorWhen::TissueTorn
                 | ErrorWhen::AttachmentTorn
         );
@@ -171,6 +173,11 @@ fn rules(scenario: &Scenario, text: &str) -> Vec<Fault> {
         }
         if !(patient.lesion.stiffness.is_finite() && (0.1..=50.0).contains(&patient.lesion.stiffness)) {
             fault(&["patient", "stiffness"], "stiffness is not between 0.1 and 50 times the organ's".to_owned(), None);
+        }
+        if let Some(name) = patient.damage_as.as_deref().filter(|name| limits_of(name).is_none()) {
+            let known: Vec<&str> = known_tissues().collect();
+            let help = Some(format!("known here: {}", known.join(", ")));
+            fault(&["patient", "damage_as"], format!("nothing is known of what `{name}` bears"), help);
         }
         for part in &patient.attachments {
             let quoted = format!("\"{}\"", part.name);
@@ -262,6 +269,10 @@ mod tests {
         let faults = parse(&text.replace("strength_n: 30", "strength_n: -1"), "wedge.ron").expect_err("no strength").to_string();
         assert!(faults.contains("-1 is not a positive"), "{faults}");
         assert!(parse(&text.replace("length_mm: 30", "width_mm: 30"), "wedge.ron").is_err());
+        let of = |tissue: &str| WEDGE.replace("damping_per_s: 6,", &format!("damping_per_s: 6, damage_as: \"{tissue}\","));
+        assert!(parse(&of("liver"), "wedge.ron").is_ok());
+        let faults = parse(&of("lever"), "wedge.ron").expect_err("no such tissue").to_string();
+        assert!(faults.contains("known here: bowel, liver"), "{faults}");
     }
 
     #[test]

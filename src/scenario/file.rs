@@ -80,6 +80,9 @@ pub struct PatientPart {
     /// “Estimation of fracture toughness of liver tissue”, Med Eng Phys 2012).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub toughness_j_m2: Option<FractureToughness>,
+    /// Whose limits of pressure, force and strain count as damage: a tissue of `assets/models/damage.ron`. Without it nothing is bruised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage_as: Option<String>,
     /// How the organ tears under overload; without it it stretches without end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tear: Option<TearPart>,
@@ -223,6 +226,8 @@ pub enum ErrorWhen {
     RemnantOverstressed,
     /// Tissue slipped out of the jaws.
     TissueSlipped,
+    /// Tissue was pressed, gripped or strained beyond its limits.
+    TissueDamaged,
     /// Tissue tore.
     TissueTorn,
     /// An attachment gave way under a pull.

@@ -24,7 +24,7 @@ use crate::{
     },
     tissue::{
         MaterialPoint,
-        plugin::{AttachmentLost, GripSlipped, Tissue, TissueOverstressed, TissueTorn, solve_bodies},
+        plugin::{AttachmentLost, GripSlipped, Tissue, TissueDamaged, TissueOverstressed, TissueTorn, solve_bodies},
     },
     tracking::plugin::Excision,
 };
@@ -135,6 +135,7 @@ fn run_case(
     mut drops: MessageReader<RingDropped>,
     mut tears: MessageReader<TissueTorn>,
     mut lost: MessageReader<AttachmentLost>,
+    mut damage: MessageReader<TissueDamaged>,
     mut body: Option<ResMut<LivingBody>>,
     mut happenings: MessageWriter<CaseHappening>,
 ) {
@@ -155,6 +156,7 @@ fn run_case(
         case.lesion = None;
         facts.torn = Some(last.tear.place);
     }
+    facts.damaged = damage.read().map(|message| message.bruise.place).next();
     facts.attachment_torn = lost.read().filter(|message| !message.loss.divided).map(|message| message.loss.place).next();
     if let Some(tissue) = tissue {
         facts.attachments = tissue.body.fibres().map(|(name, ..)| name.to_owned()).collect();

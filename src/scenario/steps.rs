@@ -30,6 +30,8 @@ pub struct Facts {
     pub tissue_slipped: bool,
     /// Where tissue tore, and where an attachment gave way, in this tick.
     pub torn: Option<Vec3>,
+    /// Where tissue was damaged in this tick.
+    pub damaged: Option<Vec3>,
     pub attachment_torn: Option<Vec3>,
     /// Attachments that still hold something.
     pub attachments: Vec<String>,
@@ -84,6 +86,7 @@ impl Progress {
                 ErrorWhen::CutWithin { mm } => facts.cut_margin_m.filter(|margin| *margin * 1e3 < mm).map(|_| facts.lesion),
                 ErrorWhen::RemnantOverstressed => facts.overstress.map(Some),
                 ErrorWhen::TissueSlipped => facts.tissue_slipped.then_some(facts.lesion),
+                ErrorWhen::TissueDamaged => facts.damaged.map(Some),
                 ErrorWhen::TissueTorn => facts.torn.map(Some),
                 ErrorWhen::AttachmentTorn => facts.attachment_torn.map(Some),
                 ErrorWhen::RingLost => facts.ring_lost.map(Some),

@@ -38,7 +38,7 @@ use crate::{
     },
     tissue::{
         self, BodySpec, SoftBody,
-        plugin::{AttachmentLost, BodyRested, GripSlipped, Tissue, TissueOverstressed, TissuePlugin, TissueTorn},
+        plugin::{AttachmentLost, BodyRested, GripSlipped, Tissue, TissueDamaged, TissueOverstressed, TissuePlugin, TissueTorn},
     },
     tracking::{
         Bot, Motion, Skill,
@@ -389,6 +389,8 @@ fn make_body(scenario: &Scenario, twin: &Twin, lesion: Vec3) -> Result<SoftBody,
             strength_pa: tear.strength_pa.get() as f32,
         });
         body.set_tearing(&vec![tearing; 2 * regions])?;
+        let limits = patient.damage_as.as_deref().and_then(tissue::limits_of);
+        body.set_limits(&vec![limits; 2 * regions])?;
         for part in &patient.attachments {
             let (low, high) = (metres(part.from_mm), metres(part.to_mm));
             let within = |x: &Vec3| x.cmpge(low.min(high)).all() && x.cmple(low.max(high)).all();
@@ -417,6 +419,7 @@ struct EventCursors {
     stressed: MessageCursor<TissueOverstressed>,
     torn: MessageCursor<TissueTorn>,
     attachments: MessageCursor<AttachmentLost>,
+    damaged: MessageCursor<TissueDamaged>,
     dropped: MessageCursor<RingDropped>,
     placed: MessageCursor<RingPlaced>,
     rested: MessageCursor<BodyRested>,
@@ -467,6 +470,15 @@ fn collect_events(world: &World, cursors: &mut EventCursors) -> Vec<Event> {
         drive: m.tear.drive,
         limit: m.tear.limit,
         place: m.tear.place,
+    }));
+    events.extend(read(world, &mut cursors.damaged).map(|m| Event::Damaged {
+        what: tissue_name(m.tissue),
+        measure: m.bruise.measure.name().to_owned(),
+        value: m.bruise.value,
+        limit: m.bruise.above,
+        held_secs: m.bruise.held_secs,
+        unit: m.bruise.measure.unit().to_owned(),
+        place: m.bruise.place,
     }));
     events.extend(read(world, &mut cursors.attachments).map(|m| Event::AttachmentLost {
         what: m.loss.name.clone(),

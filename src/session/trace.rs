@@ -115,6 +115,8 @@ pub enum Event {
     AttachmentLost { what: String, divided: bool, pull_n: f32, left: f32, place: Vec3 },
     /// A cut opened a vessel that the scan shows; what it carried at rest.
     VesselCut { name: String, radius_mm: f32, flow_ml_per_min: f32, place: Vec3 },
+    /// Tissue bore more than its limit: what of (`pressure`, `force`, …), how much in `unit`, and the limit with the time it has to last.
+    Damaged { what: String, measure: String, value: f32, limit: f32, held_secs: f32, unit: String, place: Vec3 },
 }
 
 /// One tick: what went in, what came out.

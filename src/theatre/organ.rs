@@ -69,6 +69,10 @@ pub(super) struct OrganView {
     previous: Vec<Vec3>,
     now: Vec<Vec3>,
     normals: Vec<Vec3>,
+    /// [`SoftBody::damage_revision`] of what is drawn.
+    damage_revision: u64,
+    /// Damage of each vertex; empty where there is none.
+    damage: Vec<f32>,
     /// Whether the mesh's triangles are older than the skin's.
     outdated: bool,
     /// The tick of `now`.
@@ -99,8 +103,17 @@ fn show_organs(
 ) {
     for (of, tissue) in &tissues {
         let skin = Skin::build(&tissue.body, twin.as_ref().map(|twin| &twin.0.distance), PARTS);
-        let mut view =
-            OrganView { of, skin, previous: Vec::new(), now: Vec::new(), normals: Vec::new(), outdated: true, tick: u64::MAX };
+        let mut view = OrganView {
+            of,
+            skin,
+            previous: Vec::new(),
+            now: Vec::new(),
+            normals: Vec::new(),
+            damage_revision: 0,
+            damage: Vec::new(),
+            outdated: true,
+            tick: u64::MAX,
+        };
         view.follow(&tissue.body);
         let base = StandardMaterial { perceptual_roughness: 0.35, reflectance: 0.45, ..default() };
         let extension = OrganLook { marks: Marks::of(excision.as_ref().map(|excision| &excision.0)) };
@@ -132,6 +145,11 @@ impl OrganView {
             self.skin.rebuild(&tissue.body, twin.map(|twin| &twin.0.distance));
             self.outdated = true;
         }
+        if self.outdated || self.damage_revision != tissue.body.damage_revision() {
+            self.damage_revision = tissue.body.damage_revision();
+            self.damage = self.skin.damage(&tissue.body);
+            self.outdated = true;
+        }
         self.follow(&tissue.body);
     }
 
@@ -139,11 +157,14 @@ impl OrganView {
         self.previous.iter().zip(&self.now).map(|(from, to)| from.lerp(*to, share).to_array()).collect()
     }
 
-    /// Attributes that only a cut changes: places at rest and kinds, for the shader.
+    /// Attributes that only a cut or a bruise changes: places at rest, kinds and damage, for the shader.
     fn write_topology(&self, mesh: &mut Mesh) {
         let (skin, cut) = (&self.skin, |kind: FaceKind| f32::from(u8::from(kind == FaceKind::Cut)));
         let places: Vec<[f32; 2]> = skin.rest.iter().map(|rest| [rest.x, rest.y]).collect();
-        let rest: Vec<[f32; 2]> = skin.rest.iter().zip(&skin.kinds).map(|(rest, kind)| [rest.z, cut(*kind)]).collect();
+        // 0 to 1 a capsule, 2 to 3 a cut: the fraction is the damage
+        let damage = |vertex: usize| self.damage.get(vertex).copied().unwrap_or(0.0);
+        let kinds = skin.kinds.iter().enumerate().map(|(vertex, kind)| 2.0 * cut(*kind) + damage(vertex));
+        let rest: Vec<[f32; 2]> = skin.rest.iter().zip(kinds).map(|(rest, kind)| [rest.z, kind]).collect();
         mesh.insert_attribute(Mesh::ATTRIBUTE_UV_0, places);
         mesh.insert_attribute(Mesh::ATTRIBUTE_UV_1, rest);
         mesh.insert_indices(Indices::U32(skin.triangles.iter().flatten().copied().collect()));

@@ -1,5 +1,5 @@
 // The look of an organ: a smooth glossy capsule, a moist granular cut, the lesion, and the line to cut along.
-// uv and uv_b carry the place at rest (x, y; z) and whether the face was opened by a cut.
+// uv and uv_b carry the place at rest (x, y; z) and whether the face was opened by a cut (2) plus its damage (0 to 1).
 
 #import bevy_pbr::{
     forward_io::{VertexOutput, FragmentOutput},
@@ -63,7 +63,8 @@ fn noise(at: vec3<f32>) -> vec4<f32> {
 fn fragment(in: VertexOutput, @builtin(front_facing) is_front: bool) -> FragmentOutput {
     var pbr = pbr_input_from_standard_material(in, is_front);
     let rest = vec3(in.uv, in.uv_b.x);
-    let cut = step(0.5, in.uv_b.y);
+    let cut = step(1.5, in.uv_b.y);
+    let bruise = smoothstep(0.35, 1.0, in.uv_b.y - 2.0 * cut);
 
     let coarse = noise(rest * 55.0);
     let middle = noise(rest * 210.0);
@@ -78,6 +79,9 @@ fn fragment(in: VertexOutput, @builtin(front_facing) is_front: bool) -> Fragment
     let vessel = smoothstep(0.80, 0.86, noise(rest * 150.0 + 31.0).w);
     inside = mix(inside, vec3(0.110, 0.006, 0.010), vessel);
     var colour = mix(capsule, inside, cut);
+    // blood under the surface: dark and blue-red, blotched, fading outwards
+    let blood = mix(vec3(0.050, 0.006, 0.022), vec3(0.105, 0.010, 0.030), 0.5 * middle.w + 0.5 * fine.w);
+    colour = mix(colour, blood, 0.85 * bruise * (0.75 + 0.25 * coarse.w));
 
     let arm = rest - organ.lesion.xyz;
     if organ.lesion.w > 0.0 {

@@ -5,6 +5,7 @@ use glam::Vec3;
 use super::attach::Bands;
 use super::coarse::Lattice;
 use super::contact::ContactMemory;
+use super::damage::Damage;
 use super::elements::{Element, Elements, Node};
 use super::grasp::Anchor;
 use super::material::Material;
@@ -51,6 +52,8 @@ pub enum BodyError {
     NoSuchMaterial { tet: usize, material: u8, materials: usize },
     #[error("the fracture toughness of material {material} is {given} J/m²: it must be zero or positive")]
     Toughness { material: usize, given: f32 },
+    #[error("a limit of the tissue `{tissue}` is not positive, or its softening is not between 0 and 1")]
+    Limits { tissue: String },
     #[error("the band `{name}` cannot be tied: {why}")]
     Band { name: String, why: &'static str },
     #[error("toughness and strength of material {material} must be positive for it to tear")]
@@ -135,6 +138,7 @@ pub struct SoftBody {
     pub(super) is_crumb: Vec<bool>,
     pub(super) tears: Tears,
     pub(super) bands: Bands,
+    pub(super) damage: Damage,
 }
 
 impl SoftBody {
@@ -210,6 +214,7 @@ impl SoftBody {
             is_crumb: vec![false; nodes],
             tears: Tears::default(),
             bands: Bands::default(),
+            damage: Damage::default(),
             rest,
             tets,
             tet_material,
@@ -240,7 +245,11 @@ impl SoftBody {
     pub(super) fn renew_elements(&mut self, is_changed: impl Fn(u32) -> bool) {
         let nodes = self.rest.len();
         let moduli: Vec<(f32, f32)> = self.materials.iter().map(Material::moduli).collect();
-        let of_tet = |tet: usize| moduli[usize::from(self.tet_material[tet])];
+        let of_tet = |tet: usize| {
+            let ((mu, lambda_mu), firmness) =
+                (moduli[usize::from(self.tet_material[tet])], self.damage.firmness(self.tets[tet], self.tet_material[tet]));
+            (firmness * mu, firmness * lambda_mu)
+        };
         // an element whose corners are all held cannot deform: it weighs on the solve and changes nothing
         let movable = |tet: &&u32| self.tets[**tet as usize].iter().any(|&v| !self.is_pinned[v as usize]);
         let order: Vec<u32> = self.order.iter().filter(movable).copied().collect();

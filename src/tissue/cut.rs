@@ -201,6 +201,7 @@ impl SoftBody {
                 self.past.push(past);
             }
         }
+        self.inherit_damage(parents_of_nodes);
         self.order = self.order_with(parents_of_tets);
         self.pinned = (0..self.rest.len() as u32).filter(|&v| self.is_pinned[v as usize]).collect();
         self.pieces = find_pieces(&self.tets, self.rest.len(), &self.is_held());

@@ -2,7 +2,7 @@
 
 use bevy::prelude::*;
 
-use super::{BandLoss, Loads, SoftBody, Tear, ToolShape};
+use super::{BandLoss, Bruise, Loads, SoftBody, Tear, ToolShape};
 use crate::clock::{TICK_SECS, plugin::SessionSystems};
 
 /// One soft organ.
@@ -68,6 +68,13 @@ pub struct TissueTorn {
     pub tear: Tear,
 }
 
+/// Tissue was pressed, gripped or strained more than it bears.
+#[derive(Message, Debug, Clone)]
+pub struct TissueDamaged {
+    pub tissue: Entity,
+    pub bruise: Bruise,
+}
+
 /// A band that holds tissue gave way, or was divided.
 #[derive(Message, Debug, Clone)]
 pub struct AttachmentLost {
@@ -99,6 +106,7 @@ impl Plugin for TissuePlugin {
             .add_message::<TissueOverstressed>()
             .add_message::<TissueTorn>()
             .add_message::<AttachmentLost>()
+            .add_message::<TissueDamaged>()
             .add_message::<GripSlipped>()
             .add_message::<BodyRested>()
             .add_systems(FixedUpdate, solve_bodies.in_set(SessionSystems::Solve))
@@ -115,6 +123,7 @@ pub fn solve_bodies(
     mut slipped: MessageWriter<GripSlipped>,
     mut torn: MessageWriter<TissueTorn>,
     mut lost: MessageWriter<AttachmentLost>,
+    mut damaged: MessageWriter<TissueDamaged>,
     mut rested: MessageWriter<BodyRested>,
 ) {
     for (entity, mut tissue) in &mut bodies {
@@ -125,11 +134,13 @@ pub fn solve_bodies(
             Ok(report) => {
                 let last = tissue.tool_forces;
                 tissue.tool_forces = resistance_n.map(|cut_n| ToolForce { cut_n, ..ToolForce::default() });
-                for force in report.tool_forces {
+                for force in &report.tool_forces {
                     if let Some(slot) = tissue.tool_forces.get_mut(force.tool as usize) {
                         *slot = ToolForce { contact_n: force.contact_n, grip_n: force.grip_n, ..*slot };
                     }
                 }
+                let bruises = tissue.body.bruise(&report, TICK_SECS);
+                damaged.write_batch(bruises.into_iter().map(|bruise| TissueDamaged { tissue: entity, bruise }));
                 let mut losses = std::mem::take(&mut tissue.divided);
                 losses.extend(tissue.body.give_way());
                 lost.write_batch(losses.into_iter().map(|loss| AttachmentLost { tissue: entity, loss }));

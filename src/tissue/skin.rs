@@ -183,6 +183,19 @@ impl Skin {
         (at, Binding { nodes, weights: body.weights_in(owner, at) })
     }
 
+    /// Damage of each vertex, 0 to 1; empty where the body has none.
+    pub fn damage(&self, body: &SoftBody) -> Vec<f32> {
+        let of_nodes = body.damage();
+        if of_nodes.is_empty() {
+            return Vec::new();
+        }
+        let at = |binding: &Binding| {
+            let sum: f32 = binding.nodes.iter().zip(&binding.weights).map(|(&v, weight)| of_nodes[v as usize] * weight).sum();
+            sum.clamp(0.0, 1.0)
+        };
+        self.bindings.iter().map(at).collect()
+    }
+
     /// Positions (m) and unit normals of the vertices for the body as it is now.
     pub fn update(&self, body: &SoftBody, positions: &mut Vec<Vec3>, normals: &mut Vec<Vec3>) {
         let nodes = body.positions();

@@ -369,6 +369,7 @@ impl SoftBody {
         report.floor_force = terms.force_on_floor(&tick.moved);
         report.contacts = terms.contacts.iter().filter(|c| c.normal_force(&tick.moved) > 0.0).count() as u32;
         contacts.remember(self, loads.tools);
+        self.note_pressure(terms, &tick.moved);
         report.slipped = self.let_slip(&report.tool_forces);
         self.measure_stress(report);
         Ok(())

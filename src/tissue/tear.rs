@@ -269,7 +269,8 @@ impl SoftBody {
             }
         }
         let (mu, lambda_mu) = self.material(tet).moduli();
-        let (mu, lambda_mu) = (f64::from(mu), f64::from(lambda_mu));
+        let firmness = f64::from(self.firmness(tet));
+        let (mu, lambda_mu) = (firmness * f64::from(mu), firmness * f64::from(lambda_mu));
         let here = Deformation::new(d);
         let matrix = |rows: [[f64; 3]; 3]| DMat3::from_cols_array_2d(&rows).transpose();
         let (p, f) = (matrix(here.stress(mu, lambda_mu)), matrix(here.gradient()));
@@ -453,6 +454,12 @@ impl SoftBody {
         let (largest, normal) = principal(mean(length)?.0)?;
         (largest as f32 >= rule.strength_pa).then(|| (normal.as_vec3(), length * stretch.sqrt() as f32))
     }
+}
+
+/// Largest principal stretch of an element; `None` where it is not finite.
+pub(super) fn largest_stretch(body: &SoftBody, tet: usize) -> Option<f64> {
+    let f = body.state(tet as u32).gradient;
+    principal(f * f.transpose()).map(|(square, _)| square.max(0.0).sqrt())
 }
 
 /// Largest eigenvalue of a symmetric matrix and its unit eigenvector, by Jacobi's rotations; `None` where it is not finite.
