@@ -8,6 +8,8 @@ use crate::clock::TICK_SECS;
 pub struct Jaw {
     /// Angle between the two jaws, rad.
     pub angle_rad: f32,
+    /// The same a tick ago, rad.
+    pub previous_rad: f32,
     /// Whether they have bitten since they last opened.
     pub closed: bool,
     /// The widest angle since they last bit, rad: how much a stroke of scissors takes.
@@ -30,12 +32,19 @@ impl Jaw {
     const RATE_RAD_PER_S: f32 = 8.0;
 
     pub fn open(spec: &ToolSpec) -> Self {
-        Self { angle_rad: spec.open_rad, closed: false, widest_rad: spec.open_rad }
+        Self { angle_rad: spec.open_rad, previous_rad: spec.open_rad, closed: false, widest_rad: spec.open_rad }
+    }
+
+    /// How much of a stroke from `widest_rad` lies behind at `angle_rad`: 0 open, 1 where they bite.
+    pub fn stroke(angle_rad: f32, widest_rad: f32, spec: &ToolSpec) -> f32 {
+        let bite = Self::BITE * spec.open_rad;
+        if widest_rad > bite { ((widest_rad - angle_rad) / (widest_rad - bite)).clamp(0.0, 1.0) } else { 0.0 }
     }
 
     /// Moves one tick toward `closure` (0 open, 1 closed).
     pub fn follow(&mut self, closure: f32, spec: &ToolSpec) -> Option<JawEvent> {
         let target = spec.open_rad * (1.0 - closure);
+        self.previous_rad = self.angle_rad;
         let most = Self::RATE_RAD_PER_S * TICK_SECS;
         self.angle_rad += (target - self.angle_rad).clamp(-most, most);
         self.widest_rad = self.widest_rad.max(self.angle_rad);
@@ -66,6 +75,26 @@ mod tests {
             events.extend(jaw.follow(closure, &spec));
         }
         assert_eq!(events, [JawEvent::Bit { widest_rad: spec.open_rad }, JawEvent::Opened]);
+    }
+
+    /// The shares of a stroke that the ticks of a closing take add up to the whole of it, and none takes most of it.
+    #[test]
+    fn a_stroke_is_spread_over_the_ticks_in_which_the_jaws_close() {
+        let spec = ToolKind::Scissors.spec();
+        let mut jaw = Jaw::open(&spec);
+        let (mut whole, mut most) = (0.0, 0.0f32);
+        for _ in 0..30 {
+            let was_open = !jaw.closed;
+            let widest = match jaw.follow(1.0, &spec) {
+                Some(JawEvent::Bit { widest_rad }) => widest_rad,
+                _ => jaw.widest_rad,
+            };
+            if was_open {
+                let share = Jaw::stroke(jaw.angle_rad, widest, &spec) - Jaw::stroke(jaw.previous_rad, widest, &spec);
+                (whole, most) = (whole + share, most.max(share));
+            }
+        }
+        assert!((whole - 1.0).abs() < 1e-5 && most < 0.2, "{whole} {most}");
     }
 
     #[test]

@@ -64,9 +64,27 @@ impl Tool {
     /// What blades sweep that close from `angle_rad` apart, world: a trapezium from the hinge, where it is as wide as the shaft that is to
     /// follow, to the tips.
     pub fn blade_sweep(&self, angle_rad: f32) -> Vec<Vec3> {
+        self.blade_strip(angle_rad, 0.0, 1.0)
+    }
+
+    /// The part of [`Tool::blade_sweep`] between two shares of the way from the hinge to the tips.
+    pub fn blade_strip(&self, angle_rad: f32, from: f32, to: f32) -> Vec<Vec3> {
         let [upper, lower] = self.jaw_tips(angle_rad);
         let beside = self.pose.rotation * Vec3::Y * self.spec.shaft_radius_m;
-        vec![self.hinge() + beside, upper, lower, self.hinge() - beside]
+        let (above, below) = (self.hinge() + beside, self.hinge() - beside);
+        vec![above.lerp(upper, from), above.lerp(upper, to), below.lerp(lower, to), below.lerp(lower, from)]
+    }
+
+    /// The strip that scissors part in this tick as they close, and the way on which they do, from the hinge to the tips; `None` while they do not.
+    fn closing_strip(&self) -> Option<(BladeSweep, Vec3)> {
+        let widest = match self.moment {
+            Some(JawEvent::Bit { widest_rad }) => widest_rad,
+            _ if self.jaw.closed => return None,
+            _ => self.jaw.widest_rad,
+        };
+        let [from, to] = [self.jaw.previous_rad, self.jaw.angle_rad].map(|angle| Jaw::stroke(angle, widest, &self.spec));
+        let way = (self.pose.position - self.hinge()) * (to - from);
+        (to > from).then(|| (BladeSweep { polygon: self.blade_strip(widest, from, to) }, way))
     }
 }
 
@@ -145,6 +163,13 @@ fn work_jaws(
     mut cuts: MessageWriter<TissueCut>,
 ) {
     for mut tool in in_order(tools.iter_mut()) {
+        // the blades close from the hinge to the tips, and push the tissue out that way
+        if let Some((strip, way)) = tool.closing_strip().filter(|_| tool.spec.kind == ToolKind::Scissors) {
+            for (_, mut tissue) in &mut tissues {
+                let felt = tissue.body.cutting_force(&strip, way);
+                tissue.resistance_n[tool.side.index()] += felt;
+            }
+        }
         match (tool.moment, tool.spec.kind) {
             (Some(JawEvent::Bit { .. }), ToolKind::Grasper) if tool.holding.is_none() => {
                 tool.holding = grasp_ring(&tool, &mut rings).or_else(|| grasp_tissue(&tool, &mut tissues));
@@ -172,13 +197,10 @@ fn work_jaws(
             }
             (Some(JawEvent::Bit { widest_rad }), ToolKind::Scissors) => {
                 let sweep = BladeSweep { polygon: tool.blade_sweep(widest_rad) };
-                // the blades close from the hinge to the tips, and push the tissue out that way
-                let way = tool.pose.position - tool.hinge();
                 for (entity, mut tissue) in &mut tissues {
                     let report = tissue.body.cut(&sweep);
                     tissue.divided.extend(report.divided.iter().cloned());
                     if !report.opened.is_empty() {
-                        tissue.resistance_n[tool.side.index()] += report.resistance_n(way);
                         cuts.write(TissueCut { side: tool.side, tissue: entity, report, place: tool.pose.position });
                     }
                 }

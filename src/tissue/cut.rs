@@ -56,11 +56,6 @@ pub struct CutReport {
 }
 
 impl CutReport {
-    /// Force of the tissue on a blade that made this cut on a straight way, N: the work of fracture, spread evenly over the way, against it.
-    pub fn resistance_n(&self, way: Vec3) -> Vec3 {
-        way.try_normalize().map_or(Vec3::ZERO, |forward| forward * (-self.energy_j / way.length()))
-    }
-
     /// Distance of a point of the rest shape to the nearest parted face, m; infinite where nothing was parted.
     pub fn distance_to(&self, rest: Vec3) -> f32 {
         let distance = |&face: &[Vec3; 3]| super::contact::closest_points(rest, rest, face).on_triangle.distance(rest);
@@ -78,7 +73,7 @@ pub(super) struct Blade {
 }
 
 impl Blade {
-    fn new(sweep: &BladeSweep) -> Option<Self> {
+    pub(super) fn new(sweep: &BladeSweep) -> Option<Self> {
         let polygon = sweep.polygon.clone();
         if polygon.len() < 3 || polygon.iter().any(|p| !p.is_finite()) {
             return None;
@@ -88,6 +83,10 @@ impl Blade {
         let normal = fan.try_normalize()?;
         let (low, high) = polygon.iter().fold((Vec3::MAX, Vec3::MIN), |(low, high), &p| (low.min(p), high.max(p)));
         Some(Self { origin, normal, polygon, low, high })
+    }
+
+    pub(super) fn normal(&self) -> Vec3 {
+        self.normal
     }
 
     pub(super) fn height(&self, x: Vec3) -> f32 {

@@ -27,6 +27,7 @@ mod pcg;
 pub mod plugin;
 mod potential;
 mod queries;
+mod resistance;
 mod scheme;
 mod skin;
 mod solver;

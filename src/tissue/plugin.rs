@@ -14,7 +14,7 @@ pub struct Tissue {
     pub mass_damping_per_s: f32,
     /// Force on each tool in the last tick, N: from contact, from holding and from cutting.
     pub tool_forces: [ToolForce; 2],
-    /// What cuts of this tick met, N, by tool: becomes part of `tool_forces` when the body is solved.
+    /// What closing blades met in this tick, N, by tool: becomes part of `tool_forces` when the body is solved.
     pub resistance_n: [Vec3; 2],
     /// What blades of this tick took from the bands that hold the body: told when it is solved.
     pub divided: Vec<BandLoss>,
@@ -27,7 +27,7 @@ pub struct Tissue {
 pub struct ToolForce {
     pub contact_n: Vec3,
     pub grip_n: Vec3,
-    /// The tissue's resistance to blades, in the tick in which they closed.
+    /// The tissue's resistance to blades that close.
     pub cut_n: Vec3,
 }
 
