@@ -12,6 +12,7 @@ mod model;
 mod pacs;
 mod patient;
 mod program;
+mod remove;
 mod scan;
 mod scoring;
 mod segment;

@@ -105,18 +105,18 @@ impl Blade {
 }
 
 /// The body's topology while it is being cut.
-struct Cutting<'a> {
-    body: &'a mut SoftBody,
+pub(super) struct Cutting<'a> {
+    pub(super) body: &'a mut SoftBody,
     /// Height of every node over the plane; 0 for nodes made by this cut.
-    height: Vec<f32>,
+    pub(super) height: Vec<f32>,
     /// Nodes that lie on this cut, and nodes of earlier cuts near it.
-    own: Vec<bool>,
-    front: Vec<bool>,
+    pub(super) own: Vec<bool>,
+    pub(super) front: Vec<bool>,
     /// Elements around the nodes of the region.
-    around: BTreeMap<u32, Vec<u32>>,
-    parents_of_nodes: Vec<[u32; 2]>,
-    parents_of_tets: Vec<u32>,
-    changed: BTreeSet<u32>,
+    pub(super) around: BTreeMap<u32, Vec<u32>>,
+    pub(super) parents_of_nodes: Vec<[u32; 2]>,
+    pub(super) parents_of_tets: Vec<u32>,
+    pub(super) changed: BTreeSet<u32>,
 }
 
 impl SoftBody {
@@ -185,8 +185,10 @@ impl SoftBody {
     }
 
     /// Renews what follows from the changed elements.
-    fn after_cut(&mut self, parents_of_nodes: &[[u32; 2]], parents_of_tets: &[u32], changed: &BTreeSet<u32>) {
-        self.shapes.resize(self.tets.len(), self.shapes[0]);
+    pub(super) fn after_cut(&mut self, parents_of_nodes: &[[u32; 2]], parents_of_tets: &[u32], changed: &BTreeSet<u32>) {
+        if let Some(&any) = self.shapes.first() {
+            self.shapes.resize(self.tets.len(), any);
+        }
         for &tet in changed {
             let corners = self.tets[tet as usize].map(|v| self.rest[v as usize]);
             if let Some(shape) = Element::new(corners) {
@@ -445,7 +447,7 @@ impl Cutting<'_> {
         groups.into_values().collect()
     }
 
-    fn groups_at(&self, node: u32, open: &BTreeSet<[u32; 3]>) -> Vec<Vec<u32>> {
+    pub(super) fn groups_at(&self, node: u32, open: &BTreeSet<[u32; 3]>) -> Vec<Vec<u32>> {
         self.groups(self.around.get(&node).cloned().unwrap_or_default(), &[node], open)
     }
 
@@ -554,7 +556,7 @@ impl Cutting<'_> {
     }
 
     /// A copy of a node, with what holds it.
-    fn double(&mut self, old: u32) -> u32 {
+    pub(super) fn double(&mut self, old: u32) -> u32 {
         let body = &mut *self.body;
         let (new, from) = (body.rest.len() as u32, old as usize);
         body.rest.push(body.rest[from]);

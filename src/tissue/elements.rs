@@ -92,6 +92,11 @@ impl Elements {
         elements
     }
 
+    /// Knows of no element any more: the next [`Elements::renew`] makes all anew.
+    pub fn forget(&mut self) {
+        self.chunks.clear();
+    }
+
     /// Follows a change of the mesh: chunks without changed tetrahedra stay as they are, others are made again and split where they have grown too
     /// large. In `order` old tetrahedra stand as before, new ones behind an old one that they are near to.
     pub fn renew(

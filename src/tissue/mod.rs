@@ -27,6 +27,7 @@ mod pcg;
 pub mod plugin;
 mod potential;
 mod queries;
+mod remove;
 mod resistance;
 mod scheme;
 mod skin;
@@ -43,6 +44,7 @@ pub use damage::{Bruise, Limit, Measure, TissueLimits, known_tissues, limits_of}
 pub use grasp::{Anchor, GraspReport, JawRegion};
 pub use material::Material;
 pub use queries::MaterialPoint;
+pub use remove::{Region, Removal};
 pub use scheme::TimeScheme;
 pub use skin::Skin;
 pub use solver::{Loads, Overstress, SolverSettings, StepError, StepReport, ToolForce};
