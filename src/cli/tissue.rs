@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::geom::TetMesh;
-use crate::tissue::{BodyError, BodySpec, Loads, Material, SoftBody, SolverSettings, StepError, TimeScheme};
+use crate::tissue::{BodyError, BodySpec, Loads, Material, Response, SoftBody, SolverSettings, StepError, TimeScheme};
 
 /// Why an experiment was not run.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -17,7 +17,7 @@ pub enum SimulateError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{} is not an experiment", path.display())]
     #[diagnostic(help(
-        "it needs mesh {{vertices, tets, fixed, tip, top_centre}}, material {{young_pa, poisson, density_kg_m3}}, gravity_m_s2, mass_damping_per_s, dt_s and frames; drive, scramble_seed, threads and scheme (backward_euler or bdf2) may stand in it"
+        "it needs mesh {{vertices, tets, fixed, tip, top_centre}}, material {{young_pa, poisson, density_kg_m3}}, gravity_m_s2, mass_damping_per_s, dt_s and frames; drive, scramble_seed, threads, scheme (backward_euler or bdf2) and shares_volume may stand in it, and response and fibres (a direction for each tetrahedron) in the material"
     ))]
     Parse { path: PathBuf, source: serde_json::Error },
     #[error(transparent)]
@@ -44,6 +44,7 @@ struct Case {
     threads: Option<usize>,
     #[serde(default)]
     scheme: TimeScheme,
+    shares_volume: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +62,10 @@ struct CaseMaterial {
     young_pa: f32,
     poisson: f32,
     density_kg_m3: f32,
+    #[serde(default)]
+    response: Response,
+    #[serde(default)]
+    fibres: Vec<[f32; 3]>,
 }
 
 #[derive(Deserialize)]
@@ -93,10 +98,12 @@ fn run(case: Case, threads: usize) -> Result<serde_json::Value, SimulateError> {
     };
     case.mesh.tip.iter().try_for_each(|&vertex| known("tip", vertex))?;
     case.drive.iter().try_for_each(|drive| known("drive", drive.vertex))?;
-    let CaseMaterial { young_pa, poisson, density_kg_m3 } = case.material;
+    let CaseMaterial { young_pa, poisson, density_kg_m3, response, fibres } = case.material;
     let material = Material { name: "case".into(), young_pa, poisson, density_kg_m3, stress_limit_pa: f32::MAX };
     // the experiment stands in free space
-    let settings = SolverSettings { scheme: case.scheme, floor_y_m: None, ..SolverSettings::default() };
+    let usual = SolverSettings::default();
+    let shares_volume = case.shares_volume.unwrap_or(usual.shares_volume);
+    let settings = SolverSettings { scheme: case.scheme, shares_volume, floor_y_m: None, ..usual };
     let mut body = SoftBody::new(BodySpec {
         mesh: TetMesh { vertices, tets: case.mesh.tets },
         materials: vec![material],
@@ -104,6 +111,11 @@ fn run(case: Case, threads: usize) -> Result<serde_json::Value, SimulateError> {
         pinned: case.mesh.fixed,
         settings,
     })?;
+    if !fibres.is_empty() {
+        let directions: Vec<Vec3> = fibres.into_iter().map(Vec3::from).collect();
+        body.set_fibres(&directions).map_err(BodyError::from)?;
+    }
+    body.set_responses(&[response]).map_err(BodyError::from)?;
     let rest_volume = body.rest_volume();
     if let Some(seed) = case.scramble_seed {
         scramble(&mut body, seed);
@@ -141,6 +153,7 @@ fn run(case: Case, threads: usize) -> Result<serde_json::Value, SimulateError> {
         "solver": "halsted",
         "settings": {
             "scheme": settings.scheme,
+            "shares_volume": settings.shares_volume,
             "newton_steps_max": settings.newton_steps_max,
             "cg_tolerance": settings.cg_tolerance,
             "newton_steps_per_frame": f64::from(newton_steps) / frames,

@@ -9,6 +9,7 @@ use super::{
     model::{Parameter, TwinModel},
     record::PatientRecord,
 };
+use crate::tissue::{Membrane, Relaxation, Response};
 use crate::units::{Density, Pascals, PoissonRatio};
 
 /// Everything that the model had to say about a twin.
@@ -116,11 +117,31 @@ impl Parameters {
             young_sd_pa: Pascals::try_from(young.sd).ok()?,
             poisson: const { PoissonRatio::constant(0.45) },
             density_kg_m3: Density::try_from(density.value).ok()?,
+            response: self.response(organ),
+            fibre_direction: None,
             source: format!(
                 "Young's modulus, {} Density, {} Poisson's ratio 0.45: soft tissue is nearly incompressible; the value is a choice for the solver.{doubts}",
                 young.source, density.source
             ),
         })
+    }
+}
+
+impl Parameters {
+    /// What an organ does beyond an elastic solid, as far as a model predicts it: `second_invariant`, `viscosity_pa_s`, `relaxation_share` with
+    /// `relaxation_tau_secs`, `capsule_young_pa` with `capsule_thickness_m`. What no solver could use is left out.
+    fn response(&self, organ: &str) -> Response {
+        let value = |quantity: &str| self.value(&format!("{organ}.{quantity}")).map(|value| value as f32);
+        let term = value("relaxation_share").zip(value("relaxation_tau_secs"));
+        let capsule = value("capsule_young_pa").zip(value("capsule_thickness_m"));
+        let response = Response {
+            second_invariant: value("second_invariant").unwrap_or(0.0),
+            fibres: None,
+            relaxation: term.map(|(share, tau_secs)| Relaxation { share, tau_secs }).into_iter().collect(),
+            viscosity_pa_s: value("viscosity_pa_s").unwrap_or(0.0),
+            capsule: capsule.map(|(young_pa, thickness_m)| Membrane { young_pa, poisson: 0.45, thickness_m }),
+        };
+        if response.fault().is_none() { response } else { Response::default() }
     }
 }
 
@@ -179,6 +200,32 @@ mod tests {
         assert!(material.source.contains("no published value is kept for `lymph node`"), "{}", material.source);
         let kidney = parameters.material("kidney_left").expect("a kidney");
         assert!(kidney.young_pa.get() == 5000.0 && kidney.source.contains("Arda") && !kidney.source.contains("no published"));
+    }
+
+    #[test]
+    fn a_model_may_say_that_tissue_relaxes_and_has_a_capsule() {
+        let predictor = |name: &str, value: f64| {
+            format!(r#"(name: "liver.{name}", at_centre: {value}, residual_sd: 0.001, low: 0, high: 100000, source: "ours")"#)
+        };
+        let named =
+            [("relaxation_share", 0.6), ("relaxation_tau_secs", 1.5), ("capsule_young_pa", 9e4), ("capsule_thickness_m", 1e-4)];
+        let text = format!(
+            r#"(version: 1, name: "ours", invented: true, checked_by_clinician: true, note: "", features: [], parameters: [{}])"#,
+            named.map(|(name, value)| predictor(name, value)).join(", ")
+        );
+        let model = TwinModel::parse(&text, Path::new("m.ron")).expect("sound");
+        let parameters = Parameters::new(&["liver".to_owned()], Vec::new(), None, Some(&model));
+        let material = parameters.material("liver").expect("a liver");
+        assert_eq!(material.response.relaxation, [Relaxation { share: 0.6, tau_secs: 1.5 }]);
+        assert_eq!(material.response.capsule, Some(Membrane { young_pa: 9e4, poisson: 0.45, thickness_m: 1e-4 }));
+        let written = ron::to_string(&material).expect("written");
+        assert_eq!(ron::from_str::<Material>(&written).expect("read"), material);
+        let refused = ron::from_str::<Material>(&written.replace("tau_secs:1.5", "tau_secs:-1.5")).expect_err("refused");
+        assert!(refused.to_string().contains("tau_secs of a relaxation must be positive"), "{refused}");
+        assert!(
+            !ron::to_string(&Material::of_organ("liver")).expect("written").contains("response"),
+            "a plain tissue says nothing of it"
+        );
     }
 
     #[test]

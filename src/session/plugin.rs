@@ -382,6 +382,10 @@ fn make_body(scenario: &Scenario, twin: &Twin, lesion: Vec3) -> Result<SoftBody,
     let pinned = (0u32..).zip(&twin.tets.vertices).filter(|(_, v)| v.y < below).map(|(node, _)| node).collect();
     let spec = BodySpec { mesh: twin.tets.clone(), materials, tet_material, pinned, settings: default() };
     let made = SoftBody::new(spec).and_then(|mut body| {
+        if let Some(direction) = twin.material.fibre_direction {
+            body.set_fibres(&vec![direction.into(); body.tets().len()])?;
+        }
+        body.set_responses(&[twin.material.response.clone(), twin.material.response.clone()])?;
         let toughness = patient.toughness_j_m2.map_or(0.0, |toughness| toughness.get() as f32);
         body.set_toughness(&vec![toughness; 2 * regions])?;
         let tearing = patient.tear.as_ref().map(|tear| tissue::Tearing {

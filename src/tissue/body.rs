@@ -6,11 +6,12 @@ use super::attach::Bands;
 use super::coarse::Lattice;
 use super::contact::ContactMemory;
 use super::damage::Damage;
-use super::elements::{Element, Elements, Node};
+use super::elements::{Element, Elements, Node, Recipe};
 use super::grasp::Anchor;
 use super::material::Material;
 use super::pcg::Workspace;
 use super::potential::Tick;
+use super::response::{ResponseError, Responses};
 use super::scheme::Past;
 use super::solver::SolverSettings;
 use super::surface::Surface;
@@ -37,6 +38,9 @@ pub enum BodyError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Mesh(#[from] MeshError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Response(#[from] ResponseError),
     #[error("tetrahedron {tet} is too flat or too small to be solved in single precision")]
     #[diagnostic(help("its corners lie in one plane within rounding: remove it or mesh again"))]
     Flat { tet: usize },
@@ -99,6 +103,7 @@ pub struct SoftBody {
     pub(super) materials: Vec<Material>,
     /// Fracture toughness of each material, J/m²; 0 past its end.
     pub(super) toughness: Vec<f32>,
+    pub(super) responses: Responses,
     pub(super) pinned: Vec<u32>,
     pub(super) is_pinned: Vec<bool>,
     /// Nodes that a cut has passed through.
@@ -183,13 +188,14 @@ impl SoftBody {
         let order = spatial_order(&rest, &tets);
         let volume: f64 = shapes.iter().map(|s| f64::from(s.volume)).sum();
         let mean_volume = (volume / tets.len() as f64) as f32;
+        let responses = Responses::new(tets.len());
         let mut body = Self {
             u: vec![[0.0; 4]; nodes],
             positions: rest.clone(),
             velocities: vec![Vec3::ZERO; nodes],
             accelerations: vec![Vec3::ZERO; nodes],
             past: Vec::new(),
-            elements: Elements::new(&[], &[], &[], 0, |_| (0.0, 0.0)),
+            elements: Elements::default(),
             mass: Vec::new(),
             blocks: Vec::new(),
             on_cut: vec![false; nodes],
@@ -222,6 +228,7 @@ impl SoftBody {
             capsule,
             materials,
             toughness: Vec::new(),
+            responses,
             pinned,
             is_pinned,
             shapes,
@@ -246,14 +253,23 @@ impl SoftBody {
         let nodes = self.rest.len();
         let moduli: Vec<(f32, f32)> = self.materials.iter().map(Material::moduli).collect();
         let of_tet = |tet: usize| {
-            let ((mu, lambda_mu), firmness) =
-                (moduli[usize::from(self.tet_material[tet])], self.damage.firmness(self.tets[tet], self.tet_material[tet]));
-            (firmness * mu, firmness * lambda_mu)
+            let index = usize::from(self.tet_material[tet]);
+            let ((mu, lambda_mu), firmness) = (moduli[index], self.damage.firmness(self.tets[tet], self.tet_material[tet]));
+            self.responses.of(tet, index, (firmness * mu, firmness * lambda_mu), self.capsule[tet])
         };
         // an element whose corners are all held cannot deform: it weighs on the solve and changes nothing
         let movable = |tet: &&u32| self.tets[**tet as usize].iter().any(|&v| !self.is_pinned[v as usize]);
         let order: Vec<u32> = self.order.iter().filter(movable).copied().collect();
-        self.elements.renew(&self.tets, &self.shapes, &order, nodes, of_tet, is_changed);
+        let parent = |tet: u32| self.responses.parent(tet);
+        let recipe = Recipe {
+            rest: &self.rest,
+            tets: &self.tets,
+            shapes: &self.shapes,
+            tissue: &of_tet,
+            parent: &parent,
+            patches: self.settings.shares_volume,
+        };
+        self.elements.renew(&recipe, &order, is_changed);
         self.mass.clear();
         self.mass.resize(nodes, 0.0);
         for (tet, corners) in self.tets.iter().enumerate() {

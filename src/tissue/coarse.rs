@@ -487,6 +487,8 @@ impl Profile {
 mod tests {
     use super::*;
     use crate::tissue::crew::Crew;
+    use crate::tissue::elements::Recipe;
+    use crate::tissue::response::Tissue;
     use crate::{clock::Chance, geom::TetMesh};
 
     /// The energy of a motion of the lattice, by its own matrix and by the elements.
@@ -496,7 +498,10 @@ mod tests {
         assert_eq!(shapes.len(), tets.len());
         let pinned: Vec<bool> = rest.iter().map(|&x| is_pinned(x)).collect();
         let order: Vec<u32> = (0..tets.len() as u32).collect();
-        let mut elements = Elements::new(&tets, &shapes, &order, rest.len(), |_| (1000.0, 10_000.0));
+        let tissue = |_: usize| Tissue { mu: 1000.0, lambda_mu: 10_000.0, ..Tissue::default() };
+        let recipe = Recipe { rest: &rest, tets: &tets, shapes: &shapes, tissue: &tissue, parent: &|tet| tet, patches: false };
+        let mut elements = Elements::default();
+        elements.renew(&recipe, &order, |_| true);
         let free: Vec<bool> = pinned.iter().map(|held| !held).collect();
         let mut blocks = vec![[0.0; 6]; rest.len()];
         Crew::call(true, |crew| {

@@ -204,6 +204,7 @@ impl SoftBody {
         }
         self.inherit_damage(parents_of_nodes);
         self.order = self.order_with(parents_of_tets);
+        self.responses.inherit(parents_of_tets);
         self.pinned = (0..self.rest.len() as u32).filter(|&v| self.is_pinned[v as usize]).collect();
         self.pieces = find_pieces(&self.tets, self.rest.len(), &self.is_held());
         self.take_crumbs();

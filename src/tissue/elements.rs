@@ -1,24 +1,20 @@
 //! The elastic part of the potential over all tetrahedra: energy, gradient, stiffness product and its diagonal.
 //!
-//! Elements are split once into chunks, whatever the number of threads. A chunk numbers its own nodes, works in its own buffers, eight
-//! elements at a time, and every node adds up what the chunks hold for it in chunk order: so the outcome has the same bits on any number of threads.
-//! Unknowns are displacements from the rest shape, whose differences keep the digits that positions would lose.
-
-#![expect(clippy::needless_range_loop, reason = "an index here names a lane, a corner or an axis of several arrays at once")]
+//! Elements are split once into chunks, whatever the number of threads. A chunk numbers its own nodes, works in its own buffers (`chunk`), and
+//! every node adds up what the chunks hold for it in chunk order: so the outcome has the same bits on any number of threads. Unknowns are
+//! displacements from the rest shape, whose differences keep the digits that positions would lose.
 
 use glam::{DMat3, Vec3};
 
+use super::chunk::{CHUNK, Chunk, LOCAL};
 use super::crew::{Crew, parts};
-use super::lanes::{Lanes, WIDTH, widest};
-use super::material::{Deformation, Mat3, clamped_weight, cofactor, stress_change, von_mises};
+use super::lanes::widest;
+use super::material::Mat3;
+use super::response::Tissue;
 
 /// A vector per node, padded to four numbers.
 pub type Node = [f32; 4];
 
-/// Elements a chunk holds at most.
-const CHUNK: usize = 1024;
-/// Nodes a chunk holds at most, with one to spare for the padding lanes; a power of two, so that a masked index needs no check.
-const LOCAL: usize = 1024;
 /// Below so many chunks a second thread costs more than it saves.
 const PARALLEL_FROM: usize = 3;
 
@@ -45,38 +41,22 @@ impl Element {
     }
 }
 
-#[derive(Clone)]
-struct Batch {
-    corners: [[u16; WIDTH]; 4],
-    gradients: Mat3<Lanes>,
-    /// μ V and (λ + μ) V, J; zero in padding lanes.
-    mu: Lanes,
-    lambda_mu: Lanes,
-}
-
-/// What a batch keeps of the last evaluation: F, and the weight of its cofactor term.
-#[derive(Clone)]
-struct Evaluated {
-    f: Mat3<Lanes>,
-    s: Lanes,
-}
-
-#[derive(Clone)]
-struct Chunk {
-    nodes: Vec<u32>,
-    tets: Vec<u32>,
-    batches: Vec<Batch>,
-    evaluated: Vec<Evaluated>,
-    input: Box<[Node; LOCAL]>,
-    output: Box<[Node; LOCAL]>,
-    /// Upper triangles of the diagonal blocks: xx, xy, xz, yy, yz, zz.
-    diagonal: Box<[[f32; 6]; LOCAL]>,
-    has_diagonal: bool,
-    energy: f64,
+/// What elements are made from.
+pub struct Recipe<'a> {
+    /// Nodes at rest, m.
+    pub rest: &'a [Vec3],
+    pub tets: &'a [[u32; 4]],
+    pub shapes: &'a [Element],
+    /// What a tetrahedron is made of.
+    pub tissue: &'a dyn Fn(usize) -> Tissue<'a>,
+    /// The tetrahedron from which a cut took this one, or itself.
+    pub parent: &'a dyn Fn(u32) -> u32,
+    /// Whether elements share their change of volume in patches.
+    pub patches: bool,
 }
 
 /// All elements of a body, with the state of the last evaluation.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Elements {
     chunks: Vec<Chunk>,
     /// Where the chunks hold a node, in chunk order: `slots` from one entry of `starts` to the next, chunk number × [`LOCAL`] + local number.
@@ -85,31 +65,17 @@ pub struct Elements {
 }
 
 impl Elements {
-    /// Splits `tets`, taken in `order`, into chunks. `moduli` gives (μ, λ + μ) of a tetrahedron, Pa.
-    pub fn new(tets: &[[u32; 4]], rest: &[Element], order: &[u32], nodes: usize, moduli: impl Fn(usize) -> (f32, f32)) -> Self {
-        let mut elements = Self { chunks: Vec::new(), starts: Vec::new(), slots: Vec::new() };
-        elements.renew(tets, rest, order, nodes, moduli, |_| true);
-        elements
+    /// Hears that elements were taken away and the others numbered anew: the next [`Elements::renew`] makes all again, with what they remember.
+    pub fn renumber(&mut self, taken: &[bool], numbers: &[u32]) {
+        self.chunks.iter_mut().for_each(|chunk| chunk.renumber(taken, numbers));
     }
 
-    /// Knows of no element any more: the next [`Elements::renew`] makes all anew.
-    pub fn forget(&mut self) {
-        self.chunks.clear();
-    }
-
-    /// Follows a change of the mesh: chunks without changed tetrahedra stay as they are, others are made again and split where they have grown too
-    /// large. In `order` old tetrahedra stand as before, new ones behind an old one that they are near to.
-    pub fn renew(
-        &mut self,
-        tets: &[[u32; 4]],
-        rest: &[Element],
-        order: &[u32],
-        nodes: usize,
-        moduli: impl Fn(usize) -> (f32, f32),
-        is_changed: impl Fn(u32) -> bool,
-    ) {
+    /// Takes the tetrahedra of `order` into chunks. Of those made before, chunks without changed tetrahedra stay as they are, others are made again and
+    /// split where they have grown too large. In `order` old tetrahedra stand as before, new ones behind an old one that they are near to.
+    pub fn renew(&mut self, recipe: &Recipe, order: &[u32], is_changed: impl Fn(u32) -> bool) {
+        let nodes = recipe.rest.len();
         let old = std::mem::take(&mut self.chunks);
-        let mut home = vec![u32::MAX; tets.len()];
+        let mut home = vec![u32::MAX; recipe.tets.len()];
         for (number, chunk) in old.iter().enumerate() {
             chunk.tets.iter().for_each(|&tet| home[tet as usize] = number as u32);
         }
@@ -123,9 +89,11 @@ impl Elements {
             let members = &order[at..at + length];
             at += length;
             let known = old.get_mut(number as usize).and_then(Option::take);
-            match known.filter(|chunk| chunk.tets == members && !members.iter().any(|&tet| is_changed(tet))) {
-                Some(chunk) => self.chunks.push(chunk),
-                None => self.add_chunks(tets, rest, members, &mut local_of, &moduli),
+            match known {
+                Some(chunk) if !chunk.is_outdated && chunk.tets == members && !members.iter().any(|&tet| is_changed(tet)) => {
+                    self.chunks.push(chunk)
+                }
+                old => self.add_chunks(recipe, members, &mut local_of, old.as_ref()),
             }
         }
         self.starts.clear();
@@ -148,14 +116,7 @@ impl Elements {
     }
 
     /// As few chunks as hold `members`, of about the same size.
-    fn add_chunks(
-        &mut self,
-        tets: &[[u32; 4]],
-        rest: &[Element],
-        members: &[u32],
-        local_of: &mut LocalNumbers,
-        moduli: &impl Fn(usize) -> (f32, f32),
-    ) {
+    fn add_chunks(&mut self, recipe: &Recipe, members: &[u32], local_of: &mut LocalNumbers, old: Option<&Chunk>) {
         let most = members.len().div_ceil(members.len().div_ceil(CHUNK).max(1));
         let mut at = 0;
         while at < members.len() {
@@ -163,7 +124,7 @@ impl Elements {
             let mut own = Vec::with_capacity(most / 2);
             let mut from = at;
             while from < members.len() && from - at < most {
-                let corners = tets[members[from] as usize];
+                let corners = recipe.tets[members[from] as usize];
                 if own.len() + corners.iter().filter(|&&v| local_of.get(v).is_none()).count() > LOCAL - 1 {
                     break;
                 }
@@ -175,7 +136,7 @@ impl Elements {
                 }
                 from += 1;
             }
-            self.chunks.push(Chunk::new(tets, rest, &members[at..from], own, local_of, moduli));
+            self.chunks.push(Chunk::new(recipe, &members[at..from], own, local_of, old));
             at = from;
         }
     }
@@ -232,14 +193,19 @@ impl Elements {
         }
     }
 
-    /// Bounds the cofactor term of every element, which makes its stiffness positive where it was not.
+    /// Bounds what may be negative in the stiffness of every element, which makes it positive where it was not.
     pub fn clamp(&mut self, crew: &mut Crew) {
-        crew.each(parts(&mut self.chunks, 1), |_, chunk| {
-            let chunk = &mut chunk[0];
-            for (batch, state) in chunk.batches.iter().zip(&mut chunk.evaluated) {
-                state.s = clamped_weight(&state.f, batch.mu, state.s);
-            }
-        });
+        crew.each(parts(&mut self.chunks, 1), |_, chunk| chunk[0].clamp());
+    }
+
+    /// Sets out for a tick of `h` seconds: what is viscous looks back.
+    pub fn begin(&mut self, crew: &mut Crew, h: f32) {
+        crew.each(parts(&mut self.chunks, 1), |_, chunk| chunk[0].begin(h));
+    }
+
+    /// Takes the last evaluation as the end of a tick, for what is viscous to remember.
+    pub fn end(&mut self, crew: &mut Crew) {
+        crew.each(parts(&mut self.chunks, 1), |_, chunk| chunk[0].end());
     }
 
     /// Von Mises stress of every element at the last evaluated state, Pa, given its rest volume.
@@ -256,14 +222,7 @@ impl Elements {
 
     /// Calls `f` with every tetrahedron, its F and its μ V and (λ + μ) V.
     pub fn for_each_gradient(&self, mut f: impl FnMut(u32, Mat3<f32>, f32, f32)) {
-        for chunk in &self.chunks {
-            for (index, &tet) in chunk.tets.iter().enumerate() {
-                let (batch, lane) = (index / WIDTH, index % WIDTH);
-                let state = &chunk.evaluated[batch];
-                let gradient = state.f.map(|row| row.map(|entry| entry.0[lane]));
-                f(tet, gradient, chunk.batches[batch].mu.0[lane], chunk.batches[batch].lambda_mu.0[lane]);
-            }
-        }
+        self.chunks.iter().for_each(|chunk| chunk.for_each_gradient(&mut f));
     }
 
     /// Whether it pays to share the work between threads.
@@ -273,7 +232,7 @@ impl Elements {
 }
 
 /// Numbers of a chunk's nodes within it, forgotten at the start of the next.
-struct LocalNumbers {
+pub struct LocalNumbers {
     /// Which chunk gave the number, and the number.
     of_node: Vec<(u32, u32)>,
     chunk: u32,
@@ -288,7 +247,7 @@ impl LocalNumbers {
         self.chunk += 1;
     }
 
-    fn get(&self, node: u32) -> Option<u32> {
+    pub fn get(&self, node: u32) -> Option<u32> {
         let (chunk, local) = self.of_node[node as usize];
         (chunk == self.chunk).then_some(local)
     }
@@ -298,191 +257,27 @@ impl LocalNumbers {
     }
 }
 
-impl Chunk {
-    fn new(
-        tets: &[[u32; 4]],
-        rest: &[Element],
-        members: &[u32],
-        own: Vec<u32>,
-        local_of: &LocalNumbers,
-        moduli: &impl Fn(usize) -> (f32, f32),
-    ) -> Self {
-        let spare = (LOCAL - 1) as u16;
-        let mut batches = Vec::with_capacity(members.len().div_ceil(WIDTH));
-        for group in members.chunks(WIDTH) {
-            let zero = [[Lanes::ZERO; 3]; 3];
-            let mut batch = Batch { corners: [[spare; WIDTH]; 4], gradients: zero, mu: Lanes::ZERO, lambda_mu: Lanes::ZERO };
-            for (lane, &tet) in group.iter().enumerate() {
-                let (element, (mu, lambda_mu)) = (&rest[tet as usize], moduli(tet as usize));
-                for corner in 0..4 {
-                    batch.corners[corner][lane] = local_of.get(tets[tet as usize][corner]).map_or(spare, |local| local as u16);
-                }
-                for corner in 0..3 {
-                    for axis in 0..3 {
-                        batch.gradients[corner][axis].0[lane] = element.gradients[corner][axis];
-                    }
-                }
-                batch.mu.0[lane] = mu * element.volume;
-                batch.lambda_mu.0[lane] = lambda_mu * element.volume;
-            }
-            batches.push(batch);
-        }
-        let rest_state = Evaluated { f: [[Lanes::ZERO; 3]; 3], s: Lanes::ZERO };
-        Self {
-            evaluated: vec![rest_state; batches.len()],
-            tets: members.to_vec(),
-            diagonal: Box::new([[0.0; 6]; LOCAL]),
-            has_diagonal: false,
-            nodes: own,
-            batches,
-            input: Box::new([[0.0; 4]; LOCAL]),
-            output: Box::new([[0.0; 4]; LOCAL]),
-            energy: 0.0,
-        }
-    }
-
-    fn fetch(&mut self, from: impl Fn(usize) -> Node) {
-        for (local, &node) in self.input.iter_mut().zip(&self.nodes) {
-            *local = from(node as usize);
-        }
-    }
-
-    #[inline(always)]
-    fn evaluate(&mut self) {
-        self.output[..self.nodes.len()].fill([0.0; 4]);
-        let mut energy = [0.0f64; WIDTH];
-        for (batch, state) in self.batches.iter().zip(&mut self.evaluated) {
-            let here = Deformation::new(batch.displacement_gradient(&self.input));
-            state.f = here.gradient();
-            state.s = here.cofactor_weight(batch.mu, batch.lambda_mu);
-            let stored = here.energy(batch.mu, batch.lambda_mu);
-            for lane in 0..WIDTH {
-                energy[lane] += f64::from(stored.0[lane]);
-            }
-            batch.scatter(&here.stress(batch.mu, batch.lambda_mu), &mut self.output);
-        }
-        self.energy = energy.iter().sum();
-    }
-
-    #[inline(always)]
-    fn product(&mut self) {
-        self.output[..self.nodes.len()].fill([0.0; 4]);
-        for (batch, state) in self.batches.iter().zip(&self.evaluated) {
-            let df = batch.displacement_gradient(&self.input);
-            batch.scatter(&stress_change(&state.f, &df, batch.mu, batch.lambda_mu, state.s), &mut self.output);
-        }
-    }
-
-    #[inline(always)]
-    fn diagonal(&mut self) {
-        self.diagonal[..self.nodes.len()].fill([0.0; 6]);
-        for (batch, state) in self.batches.iter().zip(&self.evaluated) {
-            let c = cofactor(&state.f);
-            let g = &batch.gradients;
-            let first = [0, 1, 2].map(|axis| -(g[0][axis] + g[1][axis] + g[2][axis]));
-            for (corner, gradient) in [first, g[0], g[1], g[2]].into_iter().enumerate() {
-                let across = [0, 1, 2].map(|i| c[i][0] * gradient[0] + c[i][1] * gradient[1] + c[i][2] * gradient[2]);
-                let shear = batch.mu * (gradient[0] * gradient[0] + gradient[1] * gradient[1] + gradient[2] * gradient[2]);
-                let bulk = across.map(|component| batch.lambda_mu * component);
-                let block = [
-                    bulk[0] * across[0] + shear,
-                    bulk[0] * across[1],
-                    bulk[0] * across[2],
-                    bulk[1] * across[1] + shear,
-                    bulk[1] * across[2],
-                    bulk[2] * across[2] + shear,
-                ];
-                for lane in 0..WIDTH {
-                    let sum = &mut self.diagonal[batch.corners[corner][lane] as usize & (LOCAL - 1)];
-                    for k in 0..6 {
-                        sum[k] += block[k].0[lane];
-                    }
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn von_mises(&self, rest: &[Element], out: &mut [f32]) {
-        for ((batch, state), tets) in self.batches.iter().zip(&self.evaluated).zip(self.tets.chunks(WIDTH)) {
-            let stress = von_mises(&state.f, batch.mu);
-            for (lane, &tet) in tets.iter().enumerate() {
-                out[tet as usize] = stress.0[lane] / rest[tet as usize].volume;
-            }
-        }
-    }
-}
-
-impl Batch {
-    /// Σ (u_k − u_0) ⊗ ∇N_k of the three corners after the first.
-    #[inline(always)]
-    fn displacement_gradient(&self, local: &[Node; LOCAL]) -> Mat3<Lanes> {
-        // four calls, not a map over the corners: that is compiled apart, for the narrowest machine
-        let [at_origin, at_a, at_b, at_c] = &self.corners;
-        let (origin, a, b, c) = (gather(local, at_origin), gather(local, at_a), gather(local, at_b), gather(local, at_c));
-        let g = &self.gradients;
-        let mut d = [[Lanes::ZERO; 3]; 3];
-        for i in 0..3 {
-            let (ea, eb, ec) = (a[i] - origin[i], b[i] - origin[i], c[i] - origin[i]);
-            for j in 0..3 {
-                d[i][j] = ea * g[0][j] + eb * g[1][j] + ec * g[2][j];
-            }
-        }
-        d
-    }
-
-    /// Adds P ∇N of each corner.
-    #[inline(always)]
-    fn scatter(&self, stress: &Mat3<Lanes>, local: &mut [Node; LOCAL]) {
-        let mut force = [[Lanes::ZERO; 3]; 4];
-        for i in 0..3 {
-            for corner in 0..3 {
-                let g = &self.gradients[corner];
-                force[corner + 1][i] = stress[i][0] * g[0] + stress[i][1] * g[1] + stress[i][2] * g[2];
-            }
-            force[0][i] = -(force[1][i] + force[2][i] + force[3][i]);
-        }
-        for lane in 0..WIDTH {
-            for corner in 0..4 {
-                let sum = &mut local[self.corners[corner][lane] as usize & (LOCAL - 1)];
-                for axis in 0..3 {
-                    sum[axis] += force[corner][axis].0[lane];
-                }
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn gather(local: &[Node; LOCAL], corners: &[u16; WIDTH]) -> [Lanes; 3] {
-    let mut out = [Lanes::ZERO; 3];
-    for lane in 0..WIDTH {
-        let node = &local[corners[lane] as usize & (LOCAL - 1)];
-        for axis in 0..3 {
-            out[axis].0[lane] = node[axis];
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn one() -> (Vec<Vec3>, Vec<[u32; 4]>, Vec<Element>) {
-        let rest = vec![Vec3::ZERO, Vec3::X, Vec3::Y, Vec3::Z];
-        let tets = vec![[0, 1, 2, 3]];
-        let elements = Element::new([rest[0], rest[1], rest[2], rest[3]]).into_iter().collect();
-        (rest, tets, elements)
+    const REST: [Vec3; 4] = [Vec3::ZERO, Vec3::X, Vec3::Y, Vec3::Z];
+
+    fn one(mu: f32, lambda_mu: f32) -> Elements {
+        let shapes: Vec<Element> = Element::new(REST).into_iter().collect();
+        let tissue = |_: usize| Tissue { mu, lambda_mu, ..Tissue::default() };
+        let mut body = Elements::default();
+        let recipe =
+            Recipe { rest: &REST, tets: &[[0, 1, 2, 3]], shapes: &shapes, tissue: &tissue, parent: &|tet| tet, patches: false };
+        body.renew(&recipe, &[0], |_| true);
+        body
     }
 
     /// The vector of SOFA's linear elasticity test: a unit corner tetrahedron, E 1000, ν 0.3: forces per unit strain V·(λ+2μ, λ, μ).
     #[test]
     fn a_single_tetrahedron_meets_its_stiffness_vector() {
-        let (rest, tets, elements) = one();
         let (mu, lambda) = (384.615_4f32, 576.923_1f32);
-        let mut body = Elements::new(&tets, &elements, &[0], 4, |_| (mu, lambda + mu));
-        assert_eq!(rest.len(), 4);
+        let mut body = one(mu, lambda + mu);
         Crew::call(true, |crew| body.evaluate(crew, || (), |_| [0.0; 4]));
         let forces = |body: &Elements| [0, 1, 2, 3].map(|node| body.force(node));
         assert_eq!(forces(&body), [[0.0; 4]; 4], "rest is free of force");
@@ -500,10 +295,9 @@ mod tests {
 
     #[test]
     fn moving_and_turning_a_body_makes_no_force() {
-        let (rest, tets, elements) = one();
-        let mut body = Elements::new(&tets, &elements, &[0], 4, |_| (400.0, 900.0));
+        let mut body = one(400.0, 900.0);
         let turn = glam::Quat::from_rotation_z(1.1) * glam::Quat::from_rotation_x(0.4);
-        let u: Vec<Node> = rest.iter().map(|&x| (turn * x + Vec3::new(3.0, -2.0, 1.0) - x).extend(0.0).to_array()).collect();
+        let u: Vec<Node> = REST.iter().map(|&x| (turn * x + Vec3::new(3.0, -2.0, 1.0) - x).extend(0.0).to_array()).collect();
         Crew::call(true, |crew| body.evaluate(crew, || (), |node| u[node]));
         let gradient = [0, 1, 2, 3].map(|node| body.force(node));
         // moduli of 1e3 Pa times the rounding of a displacement of 3 m (2e-7)

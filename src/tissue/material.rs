@@ -9,7 +9,9 @@
 //! element is pulled back. Everything is written in the displacement gradient D = F − I, which keeps the digits of small strains in `f32`:
 //! J − 1 = tr D + M + det D and cof F = (1 + tr D) I − Dᵀ + cof D, with M the sum of D's principal minors.
 //!
-//! Limits: isotropic, no viscosity, and linear tetrahedra lock as ν nears 0.5.
+//! What else a tissue may do, by its [`Response`](super::Response), is added to this: a second invariant, fibres, viscosity, a membrane.
+//!
+//! Limits: linear tetrahedra lock as ν nears 0.5 unless they share their change of volume (`patches`).
 
 #![expect(clippy::needless_range_loop, reason = "an index here names a lane, a corner or an axis of several arrays at once")]
 
@@ -73,11 +75,11 @@ pub fn contract<T: Real>(a: &Mat3<T>, b: &Mat3<T>) -> T {
 #[derive(Clone, Copy)]
 pub struct Deformation<T> {
     /// D = F − I.
-    d: Mat3<T>,
-    cof_d: Mat3<T>,
-    trace: T,
-    det_d: T,
-    minors: T,
+    pub d: Mat3<T>,
+    pub cof_d: Mat3<T>,
+    pub trace: T,
+    pub det_d: T,
+    pub minors: T,
 }
 
 impl<T: Real> Deformation<T> {
@@ -127,8 +129,13 @@ impl<T: Real> Deformation<T> {
     /// P, the first Piola–Kirchhoff stress, in the units of the moduli.
     #[inline(always)]
     pub fn stress(&self, mu: T, lambda_mu: T) -> Mat3<T> {
+        self.stress_under(mu, lambda_mu * self.dilation())
+    }
+
+    /// The same where (λ + μ)(J − 1) is `pressure`.
+    #[inline(always)]
+    pub fn stress_under(&self, mu: T, pressure: T) -> Mat3<T> {
         let c = self.cofactor();
-        let pressure = lambda_mu * self.dilation();
         let mut p = c;
         for i in 0..3 {
             for j in 0..3 {
@@ -142,19 +149,11 @@ impl<T: Real> Deformation<T> {
         }
         p
     }
-
-    /// s = (λ + μ)(J − 1) − μ, the factor of cof F in P.
-    #[inline(always)]
-    pub fn cofactor_weight(&self, mu: T, lambda_mu: T) -> T {
-        lambda_mu * self.dilation() - mu
-    }
 }
 
-/// δP for a change δF at F; `s` is [`Deformation::cofactor_weight`], clamped or not.
+/// δP for a change δF at F, given cof F, with `along` = (λ + μ) cof F : δF and the factor of cof F in P, s = (λ + μ)(J − 1) − μ, clamped or not.
 #[inline(always)]
-pub fn stress_change<T: Real>(f: &Mat3<T>, df: &Mat3<T>, mu: T, lambda_mu: T, s: T) -> Mat3<T> {
-    let c = cofactor(f);
-    let along = lambda_mu * contract(&c, df);
+pub fn stress_change<T: Real>(f: &Mat3<T>, df: &Mat3<T>, c: &Mat3<T>, mu: T, along: T, s: T) -> Mat3<T> {
     let mut dp = *df;
     for i in 0..3 {
         for j in 0..3 {
@@ -185,18 +184,23 @@ pub fn clamped_weight<T: Real>(f: &Mat3<T>, mu: T, s: T) -> T {
     s.at_most(limit).at_least(-limit)
 }
 
-/// Von Mises stress of the Cauchy stress σ = P Fᵀ / J, in the units of the moduli; J is kept above 0.05 so that a crushed element answers.
+/// F Fᵀ: xx, xy, xz, yy, yz, zz.
 #[inline(always)]
-pub fn von_mises<T: Real>(f: &Mat3<T>, mu: T) -> T {
+pub fn left_cauchy_green<T: Real>(f: &Mat3<T>) -> [T; 6] {
+    let row = |i: usize, k: usize| f[i][0] * f[k][0] + f[i][1] * f[k][1] + f[i][2] * f[k][2];
+    [row(0, 0), row(0, 1), row(0, 2), row(1, 1), row(1, 2), row(2, 2)]
+}
+
+/// Von Mises stress of the Cauchy stress σ = P Fᵀ / J, in the units of the moduli; J is kept above 0.05 so that a crushed element answers.
+/// `weighted` is P Fᵀ without its pressure, which the von Mises stress does not see: μ F Fᵀ and what the response adds.
+#[inline(always)]
+pub fn von_mises<T: Real>(f: &Mat3<T>, [xx, xy, xz, yy, yz, zz]: [T; 6]) -> T {
     let c = cofactor(f);
     let j = f[0][0] * c[0][0] + f[0][1] * c[0][1] + f[0][2] * c[0][2];
-    // P Fᵀ = μ F Fᵀ + s J I: the second part is a pressure, which the von Mises stress does not see
-    let row = |i: usize, k: usize| f[i][0] * f[k][0] + f[i][1] * f[k][1] + f[i][2] * f[k][2];
-    let (xx, yy, zz, xy, yz, xz) = (row(0, 0), row(1, 1), row(2, 2), row(0, 1), row(1, 2), row(0, 2));
     let square = |a: T| a * a;
     let normal = T::of(0.5) * (square(xx - yy) + square(yy - zz) + square(zz - xx));
     let shear = T::of(3.0) * (xy * xy + yz * yz + xz * xz);
-    mu / j.at_least(T::of(0.05)) * (normal + shear).sqrt()
+    (normal + shear).sqrt() / j.at_least(T::of(0.05))
 }
 
 #[cfg(test)]
@@ -238,7 +242,8 @@ mod tests {
         #[test]
         fn stiffness_is_the_slope_of_stress(d in gradient(), df in gradient()) {
             let here = Deformation::new(d);
-            let change = stress_change(&here.gradient(), &df, MU, LAMBDA_MU, here.cofactor_weight(MU, LAMBDA_MU));
+            let (f, c, s) = (here.gradient(), here.cofactor(), LAMBDA_MU * here.dilation() - MU);
+            let change = stress_change(&f, &df, &c, MU, LAMBDA_MU * contract(&c, &df), s);
             let stress = |by: f64| {
                 let moved = std::array::from_fn(|i| std::array::from_fn(|j| d[i][j] + by * df[i][j]));
                 Deformation::new(moved).stress(MU, LAMBDA_MU)
@@ -313,13 +318,13 @@ mod tests {
         let f = [[1.01, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0f64]];
         let p = Deformation::new(minus_identity(f)).stress(MU, LAMBDA_MU);
         let (along, across) = (p[0][0] * 1.01 / 1.01, p[1][1] / 1.01);
-        assert!((von_mises(&f, MU) - (along - across)).abs() < 1e-9);
+        assert!((von_mises(&f, left_cauchy_green(&f).map(|entry| MU * entry)) - (along - across)).abs() < 1e-9);
     }
 
     #[test]
     fn at_rest_there_is_no_stress_and_no_clamp() {
         let rest = Deformation::new([[0.0f32; 3]; 3]);
         assert_eq!(rest.stress(3.0, 7.0), [[0.0; 3]; 3]);
-        assert!((clamped_weight(&rest.gradient(), 3.0, rest.cofactor_weight(3.0, 7.0)) + 3.0).abs() < 1e-6);
+        assert!((clamped_weight(&rest.gradient(), 3.0, -3.0) + 3.0).abs() < 1e-6);
     }
 }

@@ -1,7 +1,7 @@
 //! Soft tissue: bodies of linear tetrahedra that deform, are touched, held and cut.
 //!
 //! A [`SoftBody`] is flat arrays and a [`SoftBody::step`] that knows nothing of windows or wall clocks. Each tick minimises one incremental potential
-//! (`solver`), made of a stable neo-Hookean solid (`material`, `elements`), contact with friction and grasps (`contact`, `grasp`, `terms`), by Newton
+//! (`solver`), made of a stable neo-Hookean solid and what tissues do beyond it (`material`, `response`, `elements`), contact with friction and grasps (`contact`, `grasp`, `terms`), by Newton
 //! steps whose linear systems are solved without a matrix (`pcg`) under a lattice preconditioner (`coarse`). A cut splits elements and
 //! parts their faces (`cut`), and so does a tear, where the energy that it sets free pays for its surface (`tear`); what is drawn is a finer skin bound to the elements (`skin`).
 //!
@@ -9,6 +9,7 @@
 
 mod attach;
 mod body;
+mod chunk;
 mod coarse;
 pub mod conform;
 mod contact;
@@ -17,24 +18,30 @@ mod crumb;
 mod cut;
 mod damage;
 mod elements;
+mod fibre;
 mod grasp;
 mod haste;
 mod lanes;
 mod layout;
 mod material;
+mod membrane;
 mod newton;
+mod patches;
 mod pcg;
 pub mod plugin;
 mod potential;
 mod queries;
 mod remove;
 mod resistance;
+mod response;
 mod scheme;
+mod second_invariant;
 mod skin;
 mod solver;
 mod surface;
 mod tear;
 mod terms;
+mod viscous;
 
 pub use attach::{Band, BandLoss};
 pub use body::{BodyError, BodySpec, Pieces, SoftBody};
@@ -45,6 +52,7 @@ pub use grasp::{Anchor, GraspReport, JawRegion};
 pub use material::Material;
 pub use queries::MaterialPoint;
 pub use remove::{Region, Removal};
+pub use response::{Fibres, Membrane, Relaxation, Response, ResponseError};
 pub use scheme::TimeScheme;
 pub use skin::Skin;
 pub use solver::{Loads, Overstress, SolverSettings, StepError, StepReport, ToolForce};

@@ -158,8 +158,8 @@ impl SoftBody {
         }
         self.order.retain(|&tet| !taken[tet as usize]);
         self.order.iter_mut().for_each(|tet| *tet = numbers[*tet as usize]);
-        // elements are known by their numbers: all are made anew
-        self.elements.forget();
+        self.elements.renumber(taken, &numbers);
+        self.responses.take_away(taken);
         self.lattice = Lattice::default();
         let mut used = vec![false; self.rest.len()];
         self.tets.iter().flatten().for_each(|&v| used[v as usize] = true);

@@ -30,6 +30,8 @@ use super::terms::{Terms, vec3};
 pub struct SolverSettings {
     /// How a tick is taken in time.
     pub scheme: TimeScheme,
+    /// Elements share their change of volume in patches, which keeps them from locking as ν nears 0.5 and bends coarse meshes as they should.
+    pub shares_volume: bool,
     /// Newton steps a tick at most; a smooth load needs one.
     pub newton_steps_max: u32,
     /// A further Newton step is taken while the correction it starts from is larger than this share of the first one's.
@@ -56,6 +58,7 @@ impl Default for SolverSettings {
     fn default() -> Self {
         Self {
             scheme: TimeScheme::default(),
+            shares_volume: false,
             newton_steps_max: 3,
             newton_tolerance: 0.2,
             cg_tolerance: 5e-2,
@@ -193,6 +196,7 @@ impl SoftBody {
         self.add_springs(loads.tools, &mut terms);
         self.add_ties(&mut terms.ties);
 
+        self.elements.begin(crew, dt_secs);
         tick.evaluate(crew, &mut self.elements, &self.u, || self.lattice.work());
         let mut energy = tick.total(crew, &self.elements, &mut terms);
         let mut first_correction = 0.0;
@@ -360,6 +364,7 @@ impl SoftBody {
             return Err(StepError::Lost { node: node as u32 });
         }
         self.accept(crew, tick, rule, h, self.settings.scheme == TimeScheme::Bdf2);
+        self.elements.end(crew);
         self.move_crumbs(loads.gravity, h);
         report.driven_forces = loads.driven.iter().map(|&(node, _)| vec3(tick.gradient[node as usize])).collect();
         for tool in loads.tools {
