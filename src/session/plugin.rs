@@ -354,23 +354,22 @@ fn read_twin(assets: &Path, name: &str) -> Result<(Arc<Twin>, String), SessionEr
 fn make_body(scenario: &Scenario, twin: &Twin, lesion: Vec3) -> Result<SoftBody, SessionError> {
     let Some(patient) = &scenario.patient else { return Err(SessionError::Tissue("the case has no patient".to_owned())) };
     // each region's own tissue, and the same once more, stiffer, for where the lesion is
-    let of = |name: &str, material: &Material| tissue::Material {
-        name: name.to_owned(),
-        young_pa: material.young_pa.get() as f32,
+    let own: Vec<(&str, &Material)> = match twin.regions.as_slice() {
+        [] => vec![(&twin.organ.name, &twin.material)],
+        regions => regions.iter().map(|region| (region.name.as_str(), &region.material)).collect(),
+    };
+    let regions = own.len();
+    let of = |name: String, material: &Material, stiffness: f32| tissue::Material {
+        name,
+        young_pa: material.young_pa.get() as f32 * stiffness,
         poisson: material.poisson.get() as f32,
         density_kg_m3: material.density_kg_m3.get() as f32,
         stress_limit_pa: patient.stress_limit_pa.get() as f32,
     };
-    let mut materials: Vec<tissue::Material> = match twin.regions.as_slice() {
-        [] => vec![of(&twin.organ.name, &twin.material)],
-        regions => regions.iter().map(|region| of(&region.name, &region.material)).collect(),
-    };
-    let regions = materials.len();
-    materials.extend_from_within(..);
-    for stiff in &mut materials[regions..] {
-        stiff.name = format!("lesion in {}", stiff.name);
-        stiff.young_pa *= patient.lesion.stiffness;
-    }
+    let healthy = own.iter().map(|(name, material)| of((*name).to_owned(), material, 1.0));
+    let stiff = own.iter().map(|(name, material)| of(format!("lesion in {name}"), material, patient.lesion.stiffness));
+    let materials = healthy.chain(stiff).collect();
+    let responses: Vec<_> = own.iter().chain(&own).map(|(_, material)| material.response.clone()).collect();
     let radius = patient.lesion.radius_mm.metres();
     let centre = |tet: usize| twin.tets.corners(tet).iter().sum::<Vec3>() * 0.25;
     let material = |tet: usize| {
@@ -382,10 +381,13 @@ fn make_body(scenario: &Scenario, twin: &Twin, lesion: Vec3) -> Result<SoftBody,
     let pinned = (0u32..).zip(&twin.tets.vertices).filter(|(_, v)| v.y < below).map(|(node, _)| node).collect();
     let spec = BodySpec { mesh: twin.tets.clone(), materials, tet_material, pinned, settings: default() };
     let made = SoftBody::new(spec).and_then(|mut body| {
-        if let Some(direction) = twin.material.fibre_direction {
-            body.set_fibres(&vec![direction.into(); body.tets().len()])?;
+        if own.iter().any(|(_, material)| material.fibre_direction.is_some()) {
+            // the direction means nothing in a tissue without fibres
+            let along = |region: usize| own[region].1.fibre_direction.map_or(Vec3::X, Into::into);
+            let region = |tet: usize| usize::from(twin.tet_regions.get(tet).copied().unwrap_or(0));
+            body.set_fibres(&(0..body.tets().len()).map(|tet| along(region(tet))).collect::<Vec<_>>())?;
         }
-        body.set_responses(&[twin.material.response.clone(), twin.material.response.clone()])?;
+        body.set_responses(&responses)?;
         let toughness = patient.toughness_j_m2.map_or(0.0, |toughness| toughness.get() as f32);
         body.set_toughness(&vec![toughness; 2 * regions])?;
         let tearing = patient.tear.as_ref().map(|tear| tissue::Tearing {
