@@ -3,8 +3,8 @@
 use glam::{Quat, Vec3, Vec3Swizzles};
 use halsted::geom::{MeshError, Pose, TetMesh, tet_volume};
 use halsted::tissue::{
-    BladeSweep, BodyError, BodySpec, Capsule, JawRegion, Loads, Material, SoftBody, SolverSettings, StepError, StepReport,
-    ToolShape,
+    Band, BladeSweep, BodyError, BodySpec, Capsule, JawRegion, Loads, Material, Region, SoftBody, SolverSettings, StepError,
+    StepReport, Tearing, ToolShape, limits_of,
 };
 
 const DT: f32 = 1.0 / 90.0;
@@ -229,13 +229,14 @@ fn rectangle(centre: Vec3, along: Vec3, across: Vec3) -> BladeSweep {
     }
 }
 
-/// Cuts at random while it hangs, sways and is solved in between.
+/// Cuts at random while it hangs, sways and is solved in between: 500, or as many as `HALSTED_CUTS` says.
 #[test]
-fn five_hundred_cuts_into_a_moving_body_keep_its_volume_and_turn_nothing() {
+fn cuts_at_random_into_a_moving_body_keep_its_volume_and_turn_nothing() {
+    let cuts = std::env::var("HALSTED_CUTS").ok().and_then(|count| count.parse().ok()).unwrap_or(500);
     let mut random = Random(11);
     let mut body = slab();
     let before = body.rest_volume();
-    for cut in 0..500 {
+    for cut in 0..cuts {
         let centre = Vec3::new(0.03, 0.015, 0.03) + random.point() * Vec3::new(0.06, 0.03, 0.06);
         let turn = random.turn();
         let report = body.cut(&rectangle(centre, turn * Vec3::X * 0.008, turn * Vec3::Y * 0.006));
@@ -416,4 +417,62 @@ fn a_body_handled_at_random_stays_sound() {
         }
     }
     eprintln!("{} bodies handled, {left} with inverted elements left", seed - first);
+}
+
+/// Everything that changes a mesh at once: it is pulled until it tears and its bands give way, bruised, cut, bitten into and punched, at random.
+/// What is taken and what is left add up, nothing turns over, and it is solved at every tick.
+#[test]
+fn a_body_that_tears_bruises_and_is_bitten_stays_sound() {
+    let (mut torn, mut lost, mut bruised, mut taken) = (0, 0, 0, 0);
+    for seed in 0..2 {
+        let mut random = Random(0x7ea2 + seed);
+        let mut body = slab();
+        let rule = Tearing { toughness_j_m2: 5.0, strength_pa: 3e3 };
+        body.set_tearing(&[Some(rule)]).expect("a sound rule");
+        body.set_limits(&[limits_of("liver")]).expect("sound limits");
+        let nodes = (0..body.positions().len() as u32).filter(|&v| body.rest_positions()[v as usize].z < 1e-6).collect();
+        let band =
+            Band { name: "band".into(), nodes, toward: Vec3::NEG_Z, length_m: 0.02, stiffness_n_m: 200.0, strength_n: 1.0 };
+        body.attach(band).expect("a sound band");
+        let mut volume = body.rest_volume();
+        let mut hand = rod(Vec3::new(0.03, 0.04, 0.03), Vec3::new(0.03, 0.15, 0.03), 0.0025);
+        let mut velocity = Vec3::ZERO;
+        for tick in 0..120 {
+            if tick % 15 == 0 {
+                let inside = Vec3::new(0.03, 0.02, 0.03) + random.point() * Vec3::new(0.05, 0.03, 0.05);
+                velocity = (inside - hand.capsules[0].from).clamp_length_max(0.05) * 3.0;
+                if tick % 30 == 15 {
+                    hand.pose = Pose::new(hand.capsules[0].from, random.turn());
+                    body.grasp(0, &JawRegion { world_from_tip: hand.pose, length_m: 0.02, half_opening_m: 0.008 });
+                    velocity = Vec3::new(random.next(), 0.7, random.next()) * 0.6;
+                }
+            }
+            move_by(&mut hand, velocity * DT);
+            let at = Vec3::new(0.03, 0.015, 0.03) + random.point() * Vec3::new(0.06, 0.03, 0.06);
+            match tick % 25 {
+                7 => {
+                    let turn = random.turn();
+                    lost += body.cut(&rectangle(at, turn * Vec3::X * 0.02, turn * Vec3::Y * 0.02)).divided.len();
+                }
+                13 => {
+                    let removal = body.ablate(&Region::Ball { centre: at, radius_m: 0.006 });
+                    (volume, taken) = (volume - removal.volume_m3, taken + removal.tets);
+                }
+                19 => {
+                    let removal = body.punch(at, at + random.point() * 0.04, 0.004);
+                    (volume, taken) = (volume - removal.volume_m3, taken + removal.tets);
+                }
+                _ => {}
+            }
+            let loads = Loads { gravity: Vec3::NEG_Y * 9.81, ..quiet(std::slice::from_ref(&hand)) };
+            let report = body.step(&loads, DT).unwrap_or_else(|fault| panic!("seed {seed}, tick {tick}: {fault}"));
+            bruised += body.bruise(&report, DT).len();
+            lost += body.give_way().len();
+            torn += usize::from(body.tear().is_some());
+            assert!(is_finite(&body), "seed {seed}, tick {tick}");
+            assert!((body.rest_volume() - volume).abs() < 2e-6 * volume, "seed {seed}, tick {tick}: volume");
+            assert_eq!(inverted_at_rest(&body), 0, "seed {seed}, tick {tick}");
+        }
+    }
+    assert!(torn > 5 && lost > 2 && bruised > 2 && taken > 20, "{torn} tears, {lost} losses, {bruised} bruises, {taken} taken");
 }

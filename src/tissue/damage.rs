@@ -6,7 +6,7 @@
 //! Palmgren & Miner).
 //!
 //! Limits: pressure is a node's force over its share of the surface, so that of a tool finer than the elements is spread out; force is that
-//! of one tool as a whole. The table (`assets/models/damage.ron`) names its sources and what is this project's own choice.
+//! of one tool as a whole: what it pushes or pulls, or what its jaws press from each side. The table (`assets/models/damage.ron`) names its sources and what is this project's own choice.
 
 use std::sync::LazyLock;
 
@@ -339,7 +339,9 @@ impl SoftBody {
         for force in &report.tool_forces {
             let tool = force.tool;
             let pressed = damage.pressed.iter().filter(|pressed| pressed.0 == tool);
-            let whole: f32 = pressed.clone().map(|pressed| pressed.2).sum::<f32>() + force.grip_n.length();
+            // jaws press from both sides: half of what they press in all is the force of each
+            let both: f32 = pressed.clone().map(|pressed| pressed.2).sum();
+            let whole = (0.5 * both).max(force.contact_n.length()).max(force.grip_n.length());
             let held = self.anchors.iter().filter(|anchor| anchor.tool == tool).map(|anchor| anchor.node);
             for node in pressed.map(|pressed| pressed.1).chain(held) {
                 let entry = largest.entry(node).or_default();

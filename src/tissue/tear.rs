@@ -14,7 +14,7 @@
 //! strength, and a crack of that length sets its energy free (Leguillon, “Strength or toughness?”, Eur J Mech A 2002; length by the edge crack of
 //! Lindley, “Energy for crack growth in model rubber components”, J Strain Anal 1972: G = 2 k ψ a with k = 3/√λ).
 //!
-//! Limits: quasi-static G (no inertia in the ring); one snip a tick, so a crack runs at one element a tick at most; what is set free beyond
+//! Limits: quasi-static G of the elastic part (no inertia, viscosity or membrane in the ring, and each element's own change of volume); one snip a tick, so a crack runs at one element a tick at most; what is set free beyond
 //! G_c becomes motion.
 
 #![expect(clippy::needless_range_loop, reason = "an index here names a corner or an axis of several arrays at once")]
@@ -25,7 +25,9 @@ use glam::{DMat3, DVec3, Vec3};
 
 use super::body::{BodyError, SoftBody};
 use super::cut::BladeSweep;
+use super::fibre;
 use super::material::Deformation;
+use super::second_invariant;
 use super::surface::FaceKind;
 use super::terms::vec3;
 
@@ -269,18 +271,27 @@ impl SoftBody {
             }
         }
         let (mu, lambda_mu) = self.material(tet).moduli();
-        let firmness = f64::from(self.firmness(tet));
-        let (mu, lambda_mu) = (firmness * f64::from(mu), firmness * f64::from(lambda_mu));
+        let firmness = self.firmness(tet);
+        let material = usize::from(self.tet_material[tet]);
+        let tissue = self.responses.of(tet, material, (firmness * mu, firmness * lambda_mu), self.capsule[tet]);
+        let (mu, lambda_mu, second) = (f64::from(tissue.mu), f64::from(tissue.lambda_mu), f64::from(tissue.second));
         let here = Deformation::new(d);
         let matrix = |rows: [[f64; 3]; 3]| DMat3::from_cols_array_2d(&rows).transpose();
-        let (p, f) = (matrix(here.stress(mu, lambda_mu)), matrix(here.gradient()));
-        let j = f.determinant().max(0.05);
-        State {
-            energy: here.energy(mu, lambda_mu),
-            pull: matrix(d).transpose() * p,
-            stress: p * f.transpose() * (1.0 / j),
-            gradient: f,
+        let (mut p, f) = (matrix(here.stress(mu, lambda_mu)), matrix(here.gradient()));
+        let mut energy = here.energy(mu, lambda_mu);
+        if second > 0.0 {
+            energy += second * second_invariant::energy(&here);
+            p += matrix(second_invariant::stress(&here)) * second;
         }
+        if let Some((along, k1, k2)) = tissue.fibre {
+            let along = Vec3::from(along).as_dvec3();
+            let stretched = f * along;
+            let (stored, slope, _) = fibre::response((stretched.length_squared() - 1.0) as f32, k2);
+            energy += f64::from(k1 * stored);
+            p += DMat3::from_cols(stretched * along.x, stretched * along.y, stretched * along.z) * f64::from(2.0 * k1 * slope);
+        }
+        let j = f.determinant().max(0.05);
+        State { energy, pull: matrix(d).transpose() * p, stress: p * f.transpose() * (1.0 / j), gradient: f }
     }
 
     /// Advances the front that is driven most, if any is driven enough.
