@@ -5,6 +5,7 @@ mod attach;
 mod conform;
 mod contours;
 mod damage;
+mod fuzz;
 mod grid_files;
 mod import_report;
 mod layers;

@@ -17,7 +17,7 @@ use halsted::{
     geom::{TetMesh, Volume},
     patient::{
         DeidentifyError, DeidentifyOptions, Fault, ImportError, ImportOptions, ImportReport, LabelError, Organ, SeriesError,
-        SeriesResult, TWIN_FILE, Twin, TwinError, deidentify_file, deidentify_folder, import, labels, patient_info, read_folder,
+        SeriesResult, TWIN_FILE, Twin, TwinError, deidentify_file, deidentify_folder, import, labels, patient_info,
         read_recipe, read_scan, read_series,
     },
 };
@@ -143,8 +143,8 @@ fn the_answer_of_patient_info_has_the_agreed_keys_and_the_voxel_asked_for() {
 
 #[test]
 fn files_that_are_not_dicom_are_skipped_and_counted_and_missing_or_empty_folders_are_named() {
-    let set = read_folder(&asset("scans/ct-liver-contrast"), &|_, _| ()).expect("the bundled scan is sound");
-    assert_eq!((set.series.len(), set.skipped), (1, 5), "labels, recipe, record, licence and README are no DICOM");
+    let (_, _, skipped) = read_scan(&asset("scans/ct-liver-contrast"), None, &|_, _, _| ()).expect("the bundled scan is sound");
+    assert_eq!(skipped, 5, "labels, recipe, record, licence and README are no DICOM");
     let folder = tempfile::tempdir().expect("a temporary folder");
     assert!(matches!(read_series(folder.path(), &|_, _| ()), Err(SeriesError::Empty(_))));
     assert!(matches!(read_series(&folder.path().join("nowhere"), &|_, _| ()), Err(SeriesError::NotFound(_))));

@@ -17,7 +17,7 @@ use super::{
     record::PatientRecord,
     regions::{MAX_REGIONS, RegionMesh, part, stuff_regions},
     ron_file::RonError,
-    series::{SeriesError, SeriesResult, read_folder},
+    series::{Keep, SeriesError, SeriesResult, read_folder},
     smooth::{Smoothing, smooth_distance},
     stuffing::stuff,
     twin::{Organ, Region, Source, Twin},
@@ -268,7 +268,8 @@ pub fn read_scan(
     wanted: Option<usize>,
     progress: &dyn Fn(&str, usize, usize),
 ) -> Result<(SeriesInfo, Volume<f32>, usize), ImportError> {
-    let set = read_folder(dir, &|done, all| progress("reading images", done, all))?;
+    let keep = wanted.map_or(Keep::All, Keep::Series);
+    let set = read_folder(dir, keep, &|done, all| progress("reading images", done, all))?;
     let (info, image) = choose(set.series, wanted, dir)?;
     Ok((info, image, set.skipped))
 }

@@ -32,6 +32,7 @@ mod parameters;
 pub mod physiology;
 mod picture;
 mod pixels;
+mod place;
 pub mod plugin;
 mod quality;
 mod recipe;
@@ -65,7 +66,7 @@ pub use record::{Diagnosis, Fibrosis, Hypertension, Laboratory, Medication, Pati
 pub use regions::{MAX_REGIONS, RegionMesh, part, stuff_regions};
 pub use report::report_html;
 pub use ron_file::{RonError, write_whole};
-pub use series::{SeriesError, SeriesResult, SeriesSet, read_folder, read_series};
+pub use series::{SeriesError, SeriesResult, read_series};
 pub use smooth::{Smoothing, smooth_distance};
 pub use stuffing::stuff;
 pub use twin::{Organ, Region, Source, TWIN_FILE, Twin, TwinError};

@@ -9,13 +9,16 @@ use dicom_pixeldata::PixelDecoder;
 
 use super::{
     dicom::{DEFLATED, DataSet, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, Value, tags},
+    grid_file::MAX_VOXELS,
     info::Fault,
 };
 
 /// A compressed frame may unfold to at most this many times its size (RLE reaches 64, a black JPEG 2000 slice some thousands) …
 const MAX_RATIO: usize = 20_000;
-/// … and to at most this many bytes.
-const MAX_FRAME: usize = 1 << 28;
+/// … and to at most this many bytes, enough for a mammogram.
+const MAX_FRAME: usize = 1 << 26;
+/// All frames of a file together unfold to at most this many times their size, or to one frame of the largest size.
+const MAX_TOTAL_RATIO: u64 = 128;
 
 /// What the pixel module says.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +121,10 @@ pub(crate) fn stored_frames(set: &DataSet<'_>, module: &PixelModule, syntax: &st
     };
     let native = matches!(syntax, IMPLICIT_LE | EXPLICIT_LE | EXPLICIT_BE | DEFLATED);
     let size = module.frame_bytes();
-    let total = size as u64 * module.frames as u64;
+    let total = (size as u64).saturating_mul(module.frames as u64);
+    if total / u64::from(module.bits_allocated / 8) > MAX_VOXELS {
+        return Err(Fault::new("too_large", format!("{name} announces more than {MAX_VOXELS} voxels")));
+    }
     match &set.get(tags::PIXEL_DATA).map(|element| &element.value) {
         None => Err(Fault::new("no_pixel_data", format!("{name} holds no pixel data (7FE0,0010)"))),
         Some(Value::Cut(bytes, announced)) => Err(truncated(bytes.len(), *announced)),
@@ -131,6 +137,11 @@ pub(crate) fn stored_frames(set: &DataSet<'_>, module: &PixelModule, syntax: &st
         Some(Value::Fragments(parts, whole)) if !native => {
             if !decodable(syntax) {
                 return Err(unsupported(syntax, name));
+            }
+            let packed: usize = parts.iter().map(|part| part.len()).sum();
+            if total > (packed as u64).saturating_mul(MAX_TOTAL_RATIO).max(MAX_FRAME as u64) {
+                let message = format!("the frames that {name} announces are larger than its compressed pixel data can hold");
+                return Err(Fault::new("bad_pixel_data", message));
             }
             let frames = frames_of(parts, module.frames).filter(|_| *whole).ok_or_else(|| {
                 let have = parts.len().saturating_sub(1);
