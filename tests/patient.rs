@@ -17,8 +17,8 @@ use halsted::{
     geom::{TetMesh, Volume},
     patient::{
         DeidentifyError, DeidentifyOptions, Fault, ImportError, ImportOptions, ImportReport, LabelError, Organ, SeriesError,
-        SeriesResult, TWIN_FILE, Twin, TwinError, deidentify_file, deidentify_folder, import, labels, patient_info,
-        read_recipe, read_scan, read_series,
+        SeriesResult, TWIN_FILE, Twin, TwinError, deidentify_file, deidentify_folder, import, labels, patient_info, read_recipe,
+        read_scan, read_series,
     },
 };
 use serde_json::Value;

@@ -266,8 +266,7 @@ impl Import {
         let imported = import(&scan, &options, &|stage, done, total| progress.at(stage, done, total));
         progress.end();
         let (twin, report) = imported?;
-        twin.write(&self.out)?;
-        write_report(&twin, &report, &self.out)?;
+        write_twin(&twin, &report, &self.out)?;
         if self.json {
             print_json(&report)?
         } else {
@@ -291,10 +290,10 @@ impl Deidentify {
     }
 }
 
-/// Writes the report of an import beside its twin, whole or not at all.
-pub fn write_report(twin: &Twin, report: &ImportReport, folder: &Path) -> miette::Result<()> {
+/// Writes a twin with the report of its import, both whole or neither.
+pub fn write_twin(twin: &Twin, report: &ImportReport, folder: &Path) -> miette::Result<()> {
     let page = report_html(twin, report).map_err(|why| miette::miette!("the report cannot be put together: {why}"))?;
-    super::write_whole(&folder.join("report.html"), &page)
+    Ok(twin.write_with(folder, &[("report.html", page.as_bytes())])?)
 }
 
 /// A series in one line.

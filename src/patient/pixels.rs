@@ -1,6 +1,10 @@
 //! Stored pixels to values: unpacking, decompression by the `dicom` codecs, and rescale.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Once,
+};
 
 use dicom_core::{DataElement, PrimitiveValue, VR, value::PixelFragmentSequence};
 use dicom_dictionary_std::tags as standard;
@@ -223,6 +227,24 @@ fn announced_size(stream: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
+/// What a codec answers. Codecs index by what a damaged stream says: their panics end here, and are not printed.
+fn caught<R>(codec: impl FnOnce() -> R) -> std::thread::Result<R> {
+    thread_local! { static CAUGHT: Cell<bool> = const { Cell::new(false) } }
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !CAUGHT.get() {
+                usual(panic);
+            }
+        }));
+    });
+    CAUGHT.set(true);
+    let answer = catch_unwind(AssertUnwindSafe(codec));
+    CAUGHT.set(false);
+    answer
+}
+
 /// One frame's bytes, little endian.
 pub(crate) fn decode(stream: &[u8], module: &PixelModule, syntax: &str, name: &str) -> Result<Vec<u8>, Fault> {
     let failed =
@@ -235,7 +257,7 @@ pub(crate) fn decode(stream: &[u8], module: &PixelModule, syntax: &str, name: &s
         return Err(failed("the code stream announces another size than Rows and Columns (0028,0010 and 0011)"));
     }
     if syntax.ends_with(".4.80") || syntax.ends_with(".4.81") {
-        return match catch_unwind(|| jpegls::decode(stream, module.columns as u32, module.rows as u32)) {
+        return match caught(|| jpegls::decode(stream, module.columns as u32, module.rows as u32)) {
             Ok(Ok((pixels, ..))) if pixels.len() == module.rows * module.columns => Ok(match module.bits_allocated {
                 8 => pixels.iter().map(|&v| v as u8).collect(),
                 16 => pixels.iter().flat_map(|v| v.to_le_bytes()).collect(),
@@ -263,9 +285,7 @@ pub(crate) fn decode(stream: &[u8], module: &PixelModule, syntax: &str, name: &s
         .build()
         .map_err(|_| failed("its transfer syntax has no codec"))?;
     let object = object.with_exact_meta(meta);
-    // the codecs index by what a damaged stream says; their panics end here
-    let decoded = catch_unwind(AssertUnwindSafe(|| object.decode_pixel_data().map(|pixels| pixels.data().to_vec())));
-    match decoded {
+    match caught(|| object.decode_pixel_data().map(|pixels| pixels.data().to_vec())) {
         Ok(Ok(bytes)) if bytes.len() >= size => Ok(bytes),
         Ok(Ok(_)) => Err(failed("too few pixels came out")),
         Ok(Err(_)) | Err(_) => Err(failed("the code stream is damaged")),

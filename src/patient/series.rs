@@ -238,7 +238,6 @@ pub(crate) fn files_under(path: &Path) -> Result<Vec<PathBuf>, SeriesError> {
 }
 
 struct Image {
-    name: String,
     rows: usize,
     columns: usize,
     place: Place,
@@ -345,7 +344,7 @@ impl FileImages {
             let mut values = frames.next().unwrap_or_default();
             values.iter_mut().for_each(|v| *v = (f64::from(*v) * slope + intercept) as f32);
             let range = (!values.is_empty()).then(|| Range::of(&values));
-            file.images.push(Image { name: name.to_owned(), rows: module.rows, columns: module.columns, place, range, values });
+            file.images.push(Image { rows: module.rows, columns: module.columns, place, range, values });
         }
         if file.images.iter().filter_map(|image| image.range).any(|range| !range.is_finite()) {
             let message = format!("{name} has a rescale (0028,1052 and 1053) that takes its values beyond all numbers");
