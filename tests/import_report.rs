@@ -49,7 +49,8 @@ fn an_import_reports_on_one_page_that_needs_nothing_else() {
     ] {
         assert!(page.contains(words), "`{words}` is not on the page");
     }
-    assert_eq!(page.matches("data:image/png;base64,").count(), 3);
+    // three slices, and the mesh from two sides
+    assert_eq!(page.matches("data:image/png;base64,").count(), 5);
     let links = page.matches("http").count() - page.matches("http://www.w3.org/2000/svg").count();
     assert_eq!(links, 0, "the page asks for nothing from elsewhere");
     let home = folder.path().to_str().unwrap();
