@@ -18,7 +18,7 @@ pub enum Patient {
     /// Find organs from seeds, and write them as a NIfTI label map
     Segment(super::segment::Segment),
     /// Make a patient twin of an image series
-    Import(Import),
+    Import(Box<Import>),
     /// Look at the scan of a twin: slices, volume, the meshed organ
     View(super::scan::View),
     /// Learn the twin's model from a table of patients, or measure a model on one

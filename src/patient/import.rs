@@ -247,6 +247,13 @@ pub fn import(
         Fault::new("segmentation_leak", message)
     }));
     warnings.extend(plausibility(&whole, &info, organ_mean, &quality));
+    warnings.extend(agreement.iter().filter(|found| found.hausdorff_max_mm > 2.0 * options.feature_mm).map(|found| {
+        let Agreement { name, hausdorff_max_mm, .. } = found;
+        let message = format!(
+            "mesh and label of {name} are up to {hausdorff_max_mm:.0} mm apart: a part that is thinner than a cell, or apart from the rest, is lost; try a smaller feature size"
+        );
+        Fault::new("part_lost", message)
+    }));
     let organ = Organ { label, name: options.organ.clone() };
     let source = Source {
         modality: info.modality.clone(),
