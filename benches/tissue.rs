@@ -69,11 +69,11 @@ fn weight() -> Loads<'static> {
 
 /// Every element for itself: what the reference and the peer compute.
 fn plain() -> SolverSettings {
-    SolverSettings { shares_volume: false, ..SolverSettings::default() }
+    SolverSettings { shares_strain: false, ..SolverSettings::default() }
 }
 
 fn patches() -> SolverSettings {
-    SolverSettings { shares_volume: true, ..SolverSettings::default() }
+    SolverSettings { shares_strain: true, ..SolverSettings::default() }
 }
 
 /// Solved to rounding: what a tick would be without haste.
@@ -163,7 +163,7 @@ fn beams(plan: &Plan) {
             100.0 * DVec3::new(last.x, 0.025, last.z).distance(settled) / settled.distance(start)
         };
         let peer_ms = quantile(&other.ms, 0.5);
-        for (index, name) in ["each element for itself", "patches share their volume"].into_iter().enumerate() {
+        for (index, name) in ["each element for itself", "patches share strain"].into_iter().enumerate() {
             let own = &ours[index];
             let ms = quantile(&own.ms, 0.5);
             // the reference has no patches: their own settled shape is the truth for them

@@ -17,7 +17,7 @@ pub enum SimulateError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{} is not an experiment", path.display())]
     #[diagnostic(help(
-        "it needs mesh {{vertices, tets, fixed, tip, top_centre}}, material {{young_pa, poisson, density_kg_m3}}, gravity_m_s2, mass_damping_per_s, dt_s and frames; drive, scramble_seed, threads, scheme (backward_euler or bdf2) and shares_volume may stand in it, and response and fibres (a direction for each tetrahedron) in the material"
+        "it needs mesh {{vertices, tets, fixed, tip, top_centre}}, material {{young_pa, poisson, density_kg_m3}}, gravity_m_s2, mass_damping_per_s, dt_s and frames; drive, scramble_seed, threads, scheme (backward_euler or bdf2) and shares_strain may stand in it, and response and fibres (a direction for each tetrahedron) in the material"
     ))]
     Parse { path: PathBuf, source: serde_json::Error },
     #[error(transparent)]
@@ -44,7 +44,7 @@ struct Case {
     threads: Option<usize>,
     #[serde(default)]
     scheme: TimeScheme,
-    shares_volume: Option<bool>,
+    shares_strain: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -102,8 +102,8 @@ fn run(case: Case, threads: usize) -> Result<serde_json::Value, SimulateError> {
     let material = Material { name: "case".into(), young_pa, poisson, density_kg_m3, stress_limit_pa: f32::MAX };
     // the experiment stands in free space
     let usual = SolverSettings::default();
-    let shares_volume = case.shares_volume.unwrap_or(usual.shares_volume);
-    let settings = SolverSettings { scheme: case.scheme, shares_volume, floor_y_m: None, ..usual };
+    let shares_strain = case.shares_strain.unwrap_or(usual.shares_strain);
+    let settings = SolverSettings { scheme: case.scheme, shares_strain, floor_y_m: None, ..usual };
     let mut body = SoftBody::new(BodySpec {
         mesh: TetMesh { vertices, tets: case.mesh.tets },
         materials: vec![material],
@@ -153,7 +153,7 @@ fn run(case: Case, threads: usize) -> Result<serde_json::Value, SimulateError> {
         "solver": "halsted",
         "settings": {
             "scheme": settings.scheme,
-            "shares_volume": settings.shares_volume,
+            "shares_strain": settings.shares_strain,
             "newton_steps_max": settings.newton_steps_max,
             "cg_tolerance": settings.cg_tolerance,
             "newton_steps_per_frame": f64::from(newton_steps) / frames,

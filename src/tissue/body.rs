@@ -267,7 +267,7 @@ impl SoftBody {
             shapes: &self.shapes,
             tissue: &of_tet,
             parent: &parent,
-            patches: self.settings.shares_volume,
+            patches: self.settings.shares_strain,
         };
         self.elements.renew(&recipe, &order, is_changed);
         self.mass.clear();

@@ -1,7 +1,7 @@
 //! Some thousand elements in their own buffers, eight at a time: what one thread does at a stretch.
 //!
 //! Elements that are neo-Hookean and nothing else have loops of their own; what a [`Response`](super::Response) adds is taken beside them in chunks
-//! that have any of it, and costs the others nothing. A batch of lanes may be a patch that shares its change of volume (`patches`).
+//! that have any of it, and costs the others nothing. A batch of lanes may be a patch that shares a part of its strain (`patches`).
 
 #![expect(clippy::needless_range_loop, reason = "an index here names a lane, a corner or an axis of several arrays at once")]
 
@@ -14,7 +14,7 @@ use super::material::{
     Deformation, Mat3, clamped_weight, cofactor, contract, largest_stretch_bound, left_cauchy_green, stress_change, von_mises,
 };
 use super::membrane::MembraneBatch;
-use super::patches::{self, Patch};
+use super::patches::{self, OWN, Patch};
 use super::second_invariant;
 use super::viscous::{Memory, ViscousBatch};
 use crate::geom::TetMesh;
@@ -28,7 +28,7 @@ pub const LOCAL: usize = 1024;
 struct Batch {
     corners: [[u16; WIDTH]; 4],
     gradients: Mat3<Lanes>,
-    /// μ V and (λ + μ) V, J; zero in padding lanes. In a patch λ is the patch's, and left out here.
+    /// μ V and (λ + μ) V, J; zero in padding lanes. In a patch, α μ V both: the rest is the patch's.
     mu: Lanes,
     lambda_mu: Lanes,
 }
@@ -109,14 +109,15 @@ impl Chunk {
                         batch.gradients[corner][axis].0[lane] = element.gradients[corner][axis];
                     }
                 }
-                batch.mu.0[lane] = tissue.mu * element.volume;
-                batch.lambda_mu.0[lane] = if recipe.patches { tissue.mu } else { tissue.lambda_mu } * element.volume;
+                let own = if recipe.patches { (OWN * tissue.mu, OWN * tissue.mu) } else { (tissue.mu, tissue.lambda_mu) };
+                batch.mu.0[lane] = own.0 * element.volume;
+                batch.lambda_mu.0[lane] = own.1 * element.volume;
             }
             batches.push(batch);
             if recipe.patches {
                 let own = |&tet: &u32| {
-                    let volume = recipe.shapes[tet as usize].volume;
-                    (lambda(&(recipe.tissue)(tet as usize)) * volume, volume)
+                    let (volume, tissue) = (recipe.shapes[tet as usize].volume, (recipe.tissue)(tet as usize));
+                    (tissue.mu * volume, lambda(&tissue) * volume, volume)
                 };
                 patches.push(Patch::new(&group.iter().map(own).collect::<Vec<_>>()));
             }
@@ -169,7 +170,7 @@ impl Chunk {
         let mut energy = [0.0f64; WIDTH];
         for (index, (batch, state)) in self.batches.iter().zip(&mut self.evaluated).enumerate() {
             let here = Deformation::new(batch.displacement_gradient(&self.input));
-            let (stored, stress) = batch.evaluate(&here, self.patches.get(index), state, &mut energy[0]);
+            let (stored, stress) = batch.evaluate(&here, self.patches.get_mut(index), state, &mut energy[0]);
             for lane in 0..WIDTH {
                 energy[lane] += f64::from(stored.0[lane]);
             }
@@ -185,7 +186,7 @@ impl Chunk {
         let mut energy = [0.0f64; WIDTH];
         for (index, (batch, state)) in self.batches.iter().zip(&mut self.evaluated).enumerate() {
             let here = Deformation::new(batch.displacement_gradient(&self.input));
-            let (mut stored, mut stress) = batch.evaluate(&here, self.patches.get(index), state, &mut energy[0]);
+            let (mut stored, mut stress) = batch.evaluate(&here, self.patches.get_mut(index), state, &mut energy[0]);
             if let Some(second) = second.get_mut(index) {
                 second.exact = second.modulus;
                 second.bound = Lanes::ZERO;
@@ -291,26 +292,32 @@ impl Chunk {
         }
     }
 
-    /// The patches' part of the diagonal: λ V_p a aᵀ with a = Σ share · cof F ∇N over the elements of the patch that meet at the node.
+    /// The patches' part of the diagonal, from the sums over the elements of the patch that meet at a node: λ V_p a aᵀ with a = Σ share · cof F ∇N,
+    /// and the shear with Σ share · ∇N.
     fn add_patches(&mut self) {
-        let mut sums = vec![[0.0f32; 3]; if self.patches.is_empty() { 0 } else { LOCAL }];
+        let mut sums = vec![[0.0f32; 6]; if self.patches.is_empty() { 0 } else { LOCAL }];
         for ((batch, state), patch) in self.batches.iter().zip(&self.evaluated).zip(&self.patches) {
             let c = cofactor(&state.f);
             let g = &batch.gradients;
             let first = [0, 1, 2].map(|axis| -(g[0][axis] + g[1][axis] + g[2][axis]));
             for (corner, gradient) in [first, g[0], g[1], g[2]].into_iter().enumerate() {
                 for i in 0..3 {
-                    let across = patch.share * (c[i][0] * gradient[0] + c[i][1] * gradient[1] + c[i][2] * gradient[2]);
+                    let across = patch.share() * (c[i][0] * gradient[0] + c[i][1] * gradient[1] + c[i][2] * gradient[2]);
+                    let plain = patch.share() * gradient[i];
                     for lane in 0..WIDTH {
-                        sums[batch.corners[corner][lane] as usize & (LOCAL - 1)][i] += across.0[lane];
+                        let sum = &mut sums[batch.corners[corner][lane] as usize & (LOCAL - 1)];
+                        sum[i] += across.0[lane];
+                        sum[i + 3] += plain.0[lane];
                     }
                 }
             }
             for &node in batch.corners.iter().flatten() {
-                let a = std::mem::take(&mut sums[node as usize & (LOCAL - 1)]);
+                let [a, b, c, x, y, z] = std::mem::take(&mut sums[node as usize & (LOCAL - 1)]);
+                let shear = patch.block([x, y, z]);
+                let bulk = [a * a, a * b, a * c, b * b, b * c, c * c];
                 let out = &mut self.diagonal[node as usize & (LOCAL - 1)];
-                for (k, (i, j)) in [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)].into_iter().enumerate() {
-                    out[k] += patch.lambda() * a[i] * a[j];
+                for k in 0..6 {
+                    out[k] += patch.lambda() * bulk[k] + shear[k];
                 }
             }
         }
@@ -329,6 +336,7 @@ impl Chunk {
             }
             state.s = clamped_weight(&state.f, batch.mu, state.s);
         }
+        self.patches.iter_mut().for_each(Patch::clamp);
         if let Some(extras) = &mut self.extras {
             extras.viscous.iter_mut().for_each(ViscousBatch::clamp);
             extras.membranes.iter_mut().for_each(MembraneBatch::clamp);
@@ -354,9 +362,10 @@ impl Chunk {
     pub fn von_mises(&self, rest: &[super::elements::Element], out: &mut [f32]) {
         for (index, ((batch, state), tets)) in self.batches.iter().zip(&self.evaluated).zip(&self.lanes).enumerate() {
             let b = left_cauchy_green(&state.f);
+            let mu = if self.patches.is_empty() { batch.mu } else { batch.mu * Lanes::of(1.0 / OWN) };
             let mut weighted = [Lanes::ZERO; 6];
             for k in 0..6 {
-                weighted[k] = batch.mu * b[k];
+                weighted[k] = mu * b[k];
             }
             if let Some(extras) = &self.extras {
                 extras.kirchhoff(index, &state.f, &b, &mut weighted);
@@ -376,8 +385,13 @@ impl Chunk {
             let gradient = state.f.map(|row| row.map(|entry| entry.0[lane]));
             let more = self.extras.as_ref().map_or(0.0, |extras| extras.mean_modulus(batch, lane));
             let Batch { mu, lambda_mu, .. } = &self.batches[batch];
-            let shared = self.patches.get(batch).map_or(0.0, |patch| patch.lambda() * patch.share.0[lane]);
-            f(tet, gradient, mu.0[lane] + more, lambda_mu.0[lane] + shared + more);
+            let Some(patch) = self.patches.get(batch) else {
+                f(tet, gradient, mu.0[lane] + more, lambda_mu.0[lane] + more);
+                continue;
+            };
+            // as a whole: in a coarse view the elements of a patch are strained alike
+            let whole = mu.0[lane] / OWN + more;
+            f(tet, gradient, whole, whole + patch.lambda() * patch.share().0[lane]);
         }
     }
 }
@@ -485,9 +499,7 @@ impl<'a> Memories<'a> {
     fn new(old: Option<&'a Chunk>, parent: &'a dyn Fn(u32) -> u32) -> Self {
         let batches = old.and_then(|old| old.extras.as_ref()).map_or(&[][..], |extras| &extras.viscous[..]);
         let known = old.filter(|_| !batches.is_empty());
-        let places = known.map(|old| {
-            old.lanes.iter().flatten().enumerate().filter(|(_, tet)| **tet != NONE).map(|(index, &tet)| (tet, index)).collect()
-        });
+        let places = known.map(|old| old.lanes.iter().flatten().enumerate().filter(|(_, tet)| **tet != NONE).map(|(index, &tet)| (tet, index)).collect());
         Self { parent, places: places.unwrap_or_default(), batches }
     }
 
@@ -529,19 +541,22 @@ impl Batch {
     fn evaluate(
         &self,
         here: &Deformation<Lanes>,
-        patch: Option<&Patch>,
+        patch: Option<&mut Patch>,
         state: &mut Evaluated,
         shared: &mut f64,
     ) -> (Lanes, Mat3<Lanes>) {
-        let mut pressure = self.lambda_mu * here.dilation();
-        if let Some(patch) = patch {
-            let mean = patch.mean(here.dilation());
-            *shared += patch.energy(mean);
-            pressure = pressure + Lanes::of(mean) * patch.share;
-        }
         state.f = here.gradient();
+        let own = self.lambda_mu * here.dilation();
+        let energy = here.energy(self.mu, self.lambda_mu);
+        let Some(patch) = patch else {
+            state.s = own - self.mu;
+            return (energy, here.stress_under(self.mu, own));
+        };
+        let pressure = own + patch.pressure(here.dilation());
         state.s = pressure - self.mu;
-        (here.energy(self.mu, self.lambda_mu), here.stress_under(self.mu, pressure))
+        let mut stress = here.stress_under(self.mu, pressure);
+        *shared += patch.evaluate(&here.d, here.dilation(), &mut stress);
+        (energy, stress)
     }
 
     /// δP for a change δF at the last evaluation.
@@ -549,11 +564,11 @@ impl Batch {
     fn change(&self, df: &Mat3<Lanes>, patch: Option<&Patch>, state: &Evaluated) -> Mat3<Lanes> {
         let c = cofactor(&state.f);
         let swelling = contract(&c, df);
-        let mut along = self.lambda_mu * swelling;
-        if let Some(patch) = patch {
-            along = along + Lanes::of(patch.mean(swelling)) * patch.share;
-        }
-        stress_change(&state.f, df, &c, self.mu, along, state.s)
+        let own = self.lambda_mu * swelling;
+        let Some(patch) = patch else { return stress_change(&state.f, df, &c, self.mu, own, state.s) };
+        let mut change = stress_change(&state.f, df, &c, self.mu, own + patch.pressure(swelling), state.s);
+        patch.change(df, &mut change);
+        change
     }
 
     /// Adds P ∇N of each corner.

@@ -51,7 +51,7 @@ pub struct Recipe<'a> {
     pub tissue: &'a dyn Fn(usize) -> Tissue<'a>,
     /// The tetrahedron from which a cut took this one, or itself.
     pub parent: &'a dyn Fn(u32) -> u32,
-    /// Whether elements share their change of volume in patches.
+    /// Whether elements share a part of their strain in patches.
     pub patches: bool,
 }
 

@@ -11,7 +11,7 @@
 //!
 //! What else a tissue may do, by its [`Response`](super::Response), is added to this: a second invariant, fibres, viscosity, a membrane.
 //!
-//! Limits: linear tetrahedra lock as ν nears 0.5 unless they share their change of volume (`patches`).
+//! Limits: linear tetrahedra lock as ν nears 0.5 unless they share strain (`patches`).
 
 #![expect(clippy::needless_range_loop, reason = "an index here names a lane, a corner or an axis of several arrays at once")]
 

@@ -291,10 +291,10 @@ mod tests {
     }
 
     /// A cube of unit edge.
-    fn cube(cells: usize, shares_volume: bool, response: Response) -> SoftBody {
+    fn cube(cells: usize, shares_strain: bool, response: Response) -> SoftBody {
         let mesh = TetMesh::block([cells; 3], Vec3::ONE);
         let material = Material { name: "m".into(), young_pa: 1e3, poisson: 0.3, density_kg_m3: 1e3, stress_limit_pa: 1e9 };
-        let settings = SolverSettings { shares_volume, ..SolverSettings::default() };
+        let settings = SolverSettings { shares_strain, ..SolverSettings::default() };
         let mut body =
             SoftBody::new(BodySpec { mesh, materials: vec![material], settings, ..BodySpec::default() }).expect("a sound body");
         let along: Vec<Vec3> = (0..body.tets().len()).map(|tet| Vec3::new(1.0, tet as f32, 0.5)).collect();
@@ -326,9 +326,9 @@ mod tests {
         /// of the energy's and the stiffness's own size.
         #[test]
         fn forces_are_the_slope_of_the_energy_and_products_that_of_the_forces(
-            past in field(), u in field(), du in field(), shares_volume: bool,
+            past in field(), u in field(), du in field(), shares_strain: bool,
         ) {
-            let mut body = cube(1, shares_volume, everything());
+            let mut body = cube(1, shares_strain, everything());
             Crew::call(true, |crew| {
                 body.elements.begin(crew, 0.01);
                 body.elements.evaluate(crew, || (), |node| past[node]);

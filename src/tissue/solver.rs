@@ -30,8 +30,8 @@ use super::terms::{Terms, vec3};
 pub struct SolverSettings {
     /// How a tick is taken in time.
     pub scheme: TimeScheme,
-    /// Elements share their change of volume in patches, which keeps them from locking as ν nears 0.5 and bends coarse meshes as they should.
-    pub shares_volume: bool,
+    /// Elements share a part of their strain in patches, which keeps them from locking as ν nears 0.5 and lets coarse meshes bend.
+    pub shares_strain: bool,
     /// Newton steps a tick at most; a smooth load needs one.
     pub newton_steps_max: u32,
     /// A further Newton step is taken while the correction it starts from is larger than this share of the first one's.
@@ -58,7 +58,7 @@ impl Default for SolverSettings {
     fn default() -> Self {
         Self {
             scheme: TimeScheme::default(),
-            shares_volume: false,
+            shares_strain: false,
             newton_steps_max: 3,
             newton_tolerance: 0.2,
             cg_tolerance: 5e-2,

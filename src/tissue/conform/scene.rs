@@ -15,8 +15,22 @@ pub fn material(young_pa: f32, poisson: f32, density_kg_m3: f32) -> Material {
 
 /// A body without a floor, with the settings that every session has.
 pub fn body(mesh: TetMesh, material: Material, is_held: impl Fn(Vec3) -> bool) -> Result<SoftBody, ConformError> {
+    made(mesh, material, is_held, SolverSettings::default())
+}
+
+/// The same of elements that share strain.
+pub fn sharing_body(mesh: TetMesh, material: Material, is_held: impl Fn(Vec3) -> bool) -> Result<SoftBody, ConformError> {
+    made(mesh, material, is_held, SolverSettings { shares_strain: true, ..SolverSettings::default() })
+}
+
+fn made(
+    mesh: TetMesh,
+    material: Material,
+    is_held: impl Fn(Vec3) -> bool,
+    settings: SolverSettings,
+) -> Result<SoftBody, ConformError> {
     let pinned = (0..mesh.vertices.len() as u32).filter(|&v| is_held(mesh.vertices[v as usize])).collect();
-    let settings = SolverSettings { floor_y_m: None, ..SolverSettings::default() };
+    let settings = SolverSettings { floor_y_m: None, ..settings };
     Ok(SoftBody::new(BodySpec { mesh, materials: vec![material], pinned, settings, ..BodySpec::default() })?)
 }
 
