@@ -499,7 +499,9 @@ impl<'a> Memories<'a> {
     fn new(old: Option<&'a Chunk>, parent: &'a dyn Fn(u32) -> u32) -> Self {
         let batches = old.and_then(|old| old.extras.as_ref()).map_or(&[][..], |extras| &extras.viscous[..]);
         let known = old.filter(|_| !batches.is_empty());
-        let places = known.map(|old| old.lanes.iter().flatten().enumerate().filter(|(_, tet)| **tet != NONE).map(|(index, &tet)| (tet, index)).collect());
+        let places = known.map(|old| {
+            old.lanes.iter().flatten().enumerate().filter(|(_, tet)| **tet != NONE).map(|(index, &tet)| (tet, index)).collect()
+        });
         Self { parent, places: places.unwrap_or_default(), batches }
     }
 

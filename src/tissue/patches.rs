@@ -142,14 +142,19 @@ pub fn part(members: &[u32], tets: &[[u32; 4]], lambda: impl Fn(u32) -> f32) -> 
                 (std::cmp::Reverse(beside(number)), beside(FREE), candidate)
             };
             let free = |&&other: &&usize| patch_of[other] == FREE && is_like(seed, other);
-            let Some(next) = patch.iter().flat_map(|&tet| around[tet].iter().filter(free)).copied().min_by_key(rank) else { break };
+            let Some(next) = patch.iter().flat_map(|&tet| around[tet].iter().filter(free)).copied().min_by_key(rank) else {
+                break;
+            };
             patch_of[next] = number;
             patch.push(next);
         }
         // what was left between full patches joins one that is not
         let small = patch.len() < WIDTH / 2;
         let roomy = |&&other: &&usize| {
-            patch_of[other] != FREE && patch_of[other] != number && is_like(seed, other) && patches[patch_of[other]].len() + patch.len() <= WIDTH
+            patch_of[other] != FREE
+                && patch_of[other] != number
+                && is_like(seed, other)
+                && patches[patch_of[other]].len() + patch.len() <= WIDTH
         };
         let host = patch.iter().flat_map(|&tet| around[tet].iter().filter(roomy)).map(|&other| patch_of[other]).min();
         match host.filter(|_| small) {

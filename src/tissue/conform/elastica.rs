@@ -26,7 +26,9 @@ pub fn rows(extent: Extent) -> Result<Vec<Row>, ConformError> {
             truth,
             within: Within::Relative(0.02),
             source: "Bisshopp & Drucker 1945 (elliptic integrals), the values of SOFA's FEM tests",
-            held_back: Some("two linear tetrahedra over the thickness are too stiff in bending: the error falls with the square of the cell"),
+            held_back: Some(
+                "two linear tetrahedra over the thickness are too stiff in bending: the error falls with the square of the cell",
+            ),
         });
     }
     Ok(rows)

@@ -36,7 +36,9 @@ pub fn rows(extent: Extent) -> Result<Vec<Row>, ConformError> {
         truth,
         within: Within::Relative(0.05),
         source: "measured tip of SOFA's benchmark beam, whose own answer is 8 % off",
-        held_back: Some("two linear tetrahedra over the thickness are too stiff in bending: the error falls with the square of the cell"),
+        held_back: Some(
+            "two linear tetrahedra over the thickness are too stiff in bending: the error falls with the square of the cell",
+        ),
     };
     Ok(vec![row("tip across", tip.y, -116.25), row("tip along", tip.x + f64::from(LENGTH), 128.0)])
 }
