@@ -23,8 +23,7 @@ use super::{
     encode::{Writer, meta},
     info::Fault,
     pixels::{PixelModule, decode, frames_of, stored_frames},
-    place::Place,
-    series::{SeriesError, files_under},
+    series::{Place, SeriesError, files_under},
 };
 
 /// What stands in DeidentificationMethod (0012,0063).

@@ -17,8 +17,6 @@ pub(crate) type Tag = (u16, u16);
 
 /// Deepest nesting of sequences that is followed; real functional groups need 4.
 const MAX_DEPTH: usize = 16;
-/// Most elements, items and fragments of a file; a structure set or an object of many frames has some 100,000.
-const MAX_PARTS: usize = 1 << 22;
 /// Most bytes a deflated data set may unfold to.
 const MAX_INFLATED: u64 = 1 << 30;
 /// Largest file that is read into memory.
@@ -154,8 +152,6 @@ pub(crate) struct DicomFile {
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Elements, items and fragments so far, in the whole file.
-    parts: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -178,16 +174,6 @@ impl<'a> Cursor<'a> {
     fn u32(&mut self, big: bool) -> Option<u32> {
         let b: [u8; 4] = self.take(4)?.try_into().ok()?;
         Some(if big { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) })
-    }
-
-    /// Counts one more element, item or fragment.
-    fn part(&mut self) -> Result<(), Fault> {
-        self.parts += 1;
-        if self.parts <= MAX_PARTS {
-            Ok(())
-        } else {
-            Err(Fault::new("too_large", format!("it holds more than {MAX_PARTS} elements")))
-        }
     }
 
     /// Tag, value representation and length of the next element.
@@ -232,10 +218,9 @@ fn walk<'a>(cursor: &mut Cursor<'a>, layout: Layout, depth: usize, open_ended: b
             set.broken = true;
             break;
         }
-        cursor.part()?;
         let open = length == u32::MAX;
         let value = if open && tag == tags::PIXEL_DATA {
-            fragments(cursor, layout)?
+            fragments(cursor, layout)
         } else if open || (tags::FOLLOWED.contains(&tag) && (length as usize) <= cursor.left()) {
             // PS3.5 §6.2.2: what stands in an open-ended UN is implicit little endian
             let inner = if vr == *b"UN" { Layout { explicit: false, big_endian: false } } else { layout };
@@ -243,10 +228,7 @@ fn walk<'a>(cursor: &mut Cursor<'a>, layout: Layout, depth: usize, open_ended: b
                 items(cursor, inner, depth + 1, true)?
             } else {
                 let slice = cursor.take(length as usize).unwrap_or_default();
-                let mut within = Cursor { bytes: slice, at: 0, parts: cursor.parts };
-                let found = items(&mut within, inner, depth + 1, false)?;
-                cursor.parts = within.parts;
-                found
+                items(&mut Cursor { bytes: slice, at: 0 }, inner, depth + 1, false)?
             };
             set.broken |= !whole;
             Value::Items(items)
@@ -276,7 +258,6 @@ fn items<'a>(cursor: &mut Cursor<'a>, layout: Layout, depth: usize, open_ended: 
         if tag != tags::ITEM {
             return Ok((out, false));
         }
-        cursor.part()?;
         // an item may be implicit although the file is explicit: then no two capital letters follow its first tag
         let looks_implicit = layout.explicit
             && cursor.bytes.get(cursor.at + 4..cursor.at + 6).is_some_and(|vr| !vr.iter().all(u8::is_ascii_uppercase));
@@ -292,30 +273,27 @@ fn items<'a>(cursor: &mut Cursor<'a>, layout: Layout, depth: usize, open_ended: 
             }
         } else {
             let Some(slice) = cursor.take(length as usize) else { return Ok((out, false)) };
-            let mut within = Cursor { bytes: slice, at: 0, parts: cursor.parts };
-            out.push(walk(&mut within, inner, depth, false)?);
-            cursor.parts = within.parts;
+            out.push(walk(&mut Cursor { bytes: slice, at: 0 }, inner, depth, false)?);
         }
     }
     Ok((out, !open_ended))
 }
 
-fn fragments<'a>(cursor: &mut Cursor<'a>, layout: Layout) -> Result<Value<'a>, Fault> {
+fn fragments<'a>(cursor: &mut Cursor<'a>, layout: Layout) -> Value<'a> {
     let mut out = Vec::new();
     while let Some((tag, _, length)) = cursor.header(layout) {
         if tag == tags::SEQUENCE_END {
-            return Ok(Value::Fragments(out, true));
+            return Value::Fragments(out, true);
         }
         if tag != tags::ITEM {
             break;
         }
-        cursor.part()?;
         match cursor.take(length as usize) {
             Some(bytes) => out.push(bytes),
             None => break,
         }
     }
-    Ok(Value::Fragments(out, false))
+    Value::Fragments(out, false)
 }
 
 /// How the elements from `bytes` on are laid out, judged by the first one; nothing if it does not look like DICOM.
@@ -369,7 +347,7 @@ impl DicomFile {
         };
         let (mut transfer_syntax, mut media_sop_class) = (String::new(), String::new());
         let meta_layout = Layout { explicit: true, big_endian: false };
-        let mut cursor = Cursor { bytes: &bytes, at: start, parts: 0 };
+        let mut cursor = Cursor { bytes: &bytes, at: start };
         loop {
             if cursor.bytes.get(cursor.at..cursor.at + 2) != Some(&[2, 0]) {
                 break;
@@ -415,7 +393,7 @@ impl DicomFile {
     }
 
     pub fn data_set(&self) -> Result<DataSet<'_>, Fault> {
-        walk(&mut Cursor { bytes: &self.bytes, at: self.start, parts: 0 }, self.layout, 0, false)
+        walk(&mut Cursor { bytes: &self.bytes, at: self.start }, self.layout, 0, false)
     }
 }
 
@@ -431,7 +409,7 @@ fn text(bytes: &[u8]) -> String {
 impl<'a> DataSet<'a> {
     /// Takes bytes apart that are known to be elements of this layout, such as a message.
     pub fn parse(bytes: &'a [u8], layout: Layout) -> Result<Self, Fault> {
-        walk(&mut Cursor { bytes, at: 0, parts: 0 }, layout, 0, false)
+        walk(&mut Cursor { bytes, at: 0 }, layout, 0, false)
     }
 
     pub fn get(&self, tag: Tag) -> Option<&Element<'a>> {

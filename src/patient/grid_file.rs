@@ -12,13 +12,12 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 use glam::{DAffine3, DVec3};
-use rayon::prelude::*;
 
 use super::{
     dicom::file_name,
-    info::{Fault, Range, SeriesInfo},
+    info::{Fault, SeriesInfo},
     nifti_file, nrrd_file,
-    series::SeriesResult,
+    series::{SeriesResult, describe_values},
 };
 use crate::geom::Volume;
 
@@ -186,8 +185,7 @@ impl GridFile {
             let message = format!("{odd} voxels of {name} are no numbers; they are taken as background, {low}");
             info.faults.push(Fault::new("not_finite", message));
         }
-        let ranges: Vec<Range> = voxels.par_chunks((columns * rows).max(1)).map(Range::of).collect();
-        Range::describe(ranges.into_iter(), &mut info);
+        describe_values(voxels.chunks((columns * rows).max(1)), &mut info);
         // neither format says which modality it holds
         info.modality = if info.value_min.is_some_and(|low| low < AIR_HU) {
             let message =
