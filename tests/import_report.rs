@@ -49,7 +49,8 @@ fn an_import_reports_on_one_page_that_needs_nothing_else() {
     ] {
         assert!(page.contains(words), "`{words}` is not on the page");
     }
-    assert_eq!(page.matches("data:image/png;base64,").count(), 3);
+    // three slices, and the mesh from two sides
+    assert_eq!(page.matches("data:image/png;base64,").count(), 5);
     let links = page.matches("http").count() - page.matches("http://www.w3.org/2000/svg").count();
     assert_eq!(links, 0, "the page asks for nothing from elsewhere");
     let home = folder.path().to_str().unwrap();
@@ -76,4 +77,37 @@ fn the_middle_slices_are_written_as_pictures() {
         assert_eq!((reader.info().width, reader.info().height), (width, height), "{plane}");
     }
     assert_eq!(halsted(&["patient", "info", &scan(), "--window", "40,400"]).status.code(), Some(2), "a window of no picture");
+}
+
+/// A disk that fills up while a twin is written, as a limit on the size of files: the fault names the file, and nothing stays behind.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_nothing_half_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let scan = folder.path().join("ball.nrrd");
+    let voxel = |n: usize| {
+        let at = [n % 48, n / 48 % 48, n / 2304].map(|v| v as f32 - 23.5);
+        if at.iter().map(|v| v * v).sum::<f32>() < 256.0 { 60i16 } else { -1000 }
+    };
+    let voxels: Vec<u8> = (0..48 * 48 * 48).flat_map(|n| voxel(n).to_le_bytes()).collect();
+    let header = "NRRD0005\ntype: short\ndimension: 3\nsizes: 48 48 48\nspace: lps\nspace directions: (1,0,0) (0,1,0) (0,0,1)\n\
+                  space origin: (0,0,0)\nencoding: raw\nendian: little\n\n";
+    std::fs::write(&scan, [header.as_bytes(), &voxels].concat()).unwrap();
+    let out = folder.path().join("patients/ball");
+    // blocks of 512 or 1024 bytes; the volume alone takes 221 kB
+    let run = |limit: &str| {
+        std::process::Command::new("sh")
+            .args(["-c", &format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" patient import \"$1\" --hu 0,100 --out \"$2\"")])
+            .args([env!("CARGO_BIN_EXE_halsted"), scan.to_str().unwrap(), out.to_str().unwrap()])
+            .output()
+            .unwrap()
+    };
+    let full = run("100");
+    let message = String::from_utf8_lossy(&full.stderr).into_owned();
+    assert_eq!(full.status.code(), Some(2), "{message}");
+    assert!(message.contains("cannot be written") && !message.contains("panicked"), "{message}");
+    assert_eq!(std::fs::read_dir(out.parent().unwrap()).unwrap().count(), 0, "nothing stays");
+    let whole = run("unlimited");
+    assert!(whole.status.success(), "{}", String::from_utf8_lossy(&whole.stderr));
+    assert!(out.join("report.html").is_file());
 }

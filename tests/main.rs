@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod attach;
+mod bad_input;
 mod conform;
 mod contact;
 mod contours;
 mod damage;
+mod fuzz;
 mod grid_files;
 mod import_report;
 mod layers;

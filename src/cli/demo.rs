@@ -51,8 +51,7 @@ impl Demo {
         if folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(|why| miette::miette!("{}: cannot be replaced: {why}", folder.display()))?;
         }
-        twin.write(&folder)?;
-        super::patient::write_report(&twin, &report, &folder)?;
+        super::patient::write_twin(&twin, &report, &folder)?;
         print_line(&super::patient::summary(&report))?;
         let imported_in = start.elapsed();
 

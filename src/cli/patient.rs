@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 
 use super::{Answer, Found, print_json, print_line, progress::Progress};
 use crate::patient::{
-    DeidentifyOptions, ImportOptions, ImportReport, LabelError, MeshQuality, Organ, Picture, Plane, RECIPE_FILE, Recipe,
-    SeriesInfo, Smoothing, Twin, Window, deidentify_folder, import, labels, middle, patient_info, read_recipe, read_series,
-    report_html,
+    DeidentifyOptions, ImportOptions, ImportReport, MeshQuality, Organ, Picture, Plane, RECIPE_FILE, Recipe, SeriesInfo,
+    Smoothing, Twin, Window, deidentify_folder, import, labels, middle, patient_info, read_recipe, read_series, report_html,
+    segment::Seeds,
 };
 
 #[derive(Subcommand)]
@@ -18,7 +18,7 @@ pub enum Patient {
     /// Find organs from seeds, and write them as a NIfTI label map
     Segment(super::segment::Segment),
     /// Make a patient twin of an image series
-    Import(Import),
+    Import(Box<Import>),
     /// Look at the scan of a twin: slices, volume, the meshed organ
     View(super::scan::View),
     /// Learn the twin's model from a table of patients, or measure a model on one
@@ -59,11 +59,14 @@ pub struct Import {
     /// The organ's value in the label map, or its name in a DICOM SEG or RTSTRUCT
     #[arg(long, default_value = "1")]
     label: String,
+    /// Without a label map: find the organ, and all else that the file names, from seeds (RON), as `patient segment` does
+    #[arg(long, value_name = "RON", conflicts_with_all = ["labels", "hu", "label"])]
+    seeds: Option<PathBuf>,
     /// A further organ of the label map to mesh with it, sharing faces where they touch; may be given several times
-    #[arg(long = "region", value_name = "LABEL:NAME", value_parser = region, requires = "labels")]
+    #[arg(long = "region", value_name = "LABEL:NAME", value_parser = region, conflicts_with = "hu")]
     regions: Vec<Wanted>,
     /// A vessel of the label map whose centre lines and radii to trace; may be given several times
-    #[arg(long = "vessel", value_name = "LABEL:NAME", value_parser = region, requires = "labels")]
+    #[arg(long = "vessel", value_name = "LABEL:NAME", value_parser = region, conflicts_with = "hu")]
     vessels: Vec<Wanted>,
     /// Without a label map: the organ is the largest part between these HU
     #[arg(long, value_name = "LOW,HIGH", value_parser = range, allow_hyphen_values = true)]
@@ -123,8 +126,14 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn organ(&self, labels: &Path) -> Result<Organ, LabelError> {
-        Ok(Organ { label: labels::number_of(labels, &self.label)?, name: self.name.clone() })
+    /// Its number in the label map, or in the seeds, one of which is given.
+    fn organ(&self, labels: Option<&Path>, seeds: Option<&Seeds>) -> miette::Result<Organ> {
+        let label = match (labels, seeds) {
+            (Some(labels), _) => labels::number_of(labels, &self.label)?,
+            (None, Some(seeds)) => self.label.parse().or_else(|_| seeds.value(&self.label))?,
+            (None, None) => return Err(miette::miette!("--region and --vessel need a label map (--labels) or seeds (--seeds)")),
+        };
+        Ok(Organ { label, name: self.name.clone() })
     }
 }
 
@@ -218,7 +227,8 @@ fn write_slices(path: &Path, folder: &Path, window: Option<Window>) -> miette::R
 
 impl Import {
     fn run(self) -> Answer {
-        let recipe = if self.labels.is_none() && self.hu.is_none() { read_recipe(&self.dir)? } else { None };
+        let recipe =
+            if self.labels.is_none() && self.hu.is_none() && self.seeds.is_none() { read_recipe(&self.dir)? } else { None };
         let smoothing = |from: Smoothing| Smoothing { sigma_mm: self.smoothing_mm.unwrap_or(from.sigma_mm), ..from };
         let (scan, options) = match recipe {
             Some(Recipe { scan, options }) => {
@@ -238,9 +248,9 @@ impl Import {
             None => {
                 let stem = self.out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                 let default = ImportOptions::default();
-                let organs = |wanted: &[Wanted]| match &self.labels {
-                    Some(labels) => wanted.iter().map(|wanted| wanted.organ(labels)).collect(),
-                    None => Ok(Vec::new()),
+                let seeds = self.seeds.as_deref().map(Seeds::read).transpose()?;
+                let organs = |wanted: &[Wanted]| -> miette::Result<Vec<Organ>> {
+                    wanted.iter().map(|wanted| wanted.organ(self.labels.as_deref(), seeds.as_ref())).collect()
                 };
                 let (regions, vessels) = (organs(&self.regions)?, organs(&self.vessels)?);
                 let label = self.labels.as_deref().map_or(Ok(default.label), |labels| labels::number_of(labels, &self.label))?;
@@ -248,6 +258,7 @@ impl Import {
                     name: self.name.unwrap_or(stem),
                     labels: self.labels,
                     label,
+                    seeds: self.seeds,
                     organ: self.organ,
                     regions,
                     vessels,
@@ -255,6 +266,7 @@ impl Import {
                     series: self.series,
                     feature_mm: self.feature_mm.unwrap_or(default.feature_mm),
                     smoothing: smoothing(default.smoothing),
+                    close_surface: default.close_surface,
                     attribution: self.attribution,
                     record: self.record,
                     model: self.model,
@@ -266,8 +278,7 @@ impl Import {
         let imported = import(&scan, &options, &|stage, done, total| progress.at(stage, done, total));
         progress.end();
         let (twin, report) = imported?;
-        twin.write(&self.out)?;
-        write_report(&twin, &report, &self.out)?;
+        write_twin(&twin, &report, &self.out)?;
         if self.json {
             print_json(&report)?
         } else {
@@ -291,10 +302,10 @@ impl Deidentify {
     }
 }
 
-/// Writes the report of an import beside its twin, whole or not at all.
-pub fn write_report(twin: &Twin, report: &ImportReport, folder: &Path) -> miette::Result<()> {
+/// Writes a twin with the report of its import, both whole or neither.
+pub fn write_twin(twin: &Twin, report: &ImportReport, folder: &Path) -> miette::Result<()> {
     let page = report_html(twin, report).map_err(|why| miette::miette!("the report cannot be put together: {why}"))?;
-    super::write_whole(&folder.join("report.html"), &page)
+    Ok(twin.write_with(folder, &[("report.html", page.as_bytes())])?)
 }
 
 /// A series in one line.
@@ -334,6 +345,16 @@ pub fn summary(report: &ImportReport) -> String {
     lines.extend(report.vessels.iter().map(|tree| {
         let widest = tree.branches.iter().map(|branch| branch.radius_mm).fold(0.0, f64::max);
         format!("{}: {} branches, {:.0} mm long, radius up to {widest:.1} mm", tree.name, tree.branches.len(), tree.length_mm())
+    }));
+    lines.extend(report.segments.iter().map(|segment| format!("found from seeds: {segment}")));
+    lines.extend(report.agreement.iter().map(|organ| {
+        format!(
+            "{}: mesh against label: Dice {:.3}, Hausdorff 95 % {:.2} mm, volume {:+.2} %",
+            organ.name,
+            organ.dice,
+            organ.hausdorff_p95_mm,
+            100.0 * organ.volume_error
+        )
     }));
     lines.extend(report.warnings.iter().map(|warning| format!("note: {}", warning.message)));
     lines.join("\n")

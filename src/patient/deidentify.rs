@@ -23,7 +23,8 @@ use super::{
     encode::{Writer, meta},
     info::Fault,
     pixels::{PixelModule, decode, frames_of, stored_frames},
-    series::{Place, SeriesError, files_under},
+    place::Place,
+    series::{SeriesError, files_under},
 };
 
 /// What stands in DeidentificationMethod (0012,0063).

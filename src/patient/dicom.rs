@@ -17,6 +17,8 @@ pub(crate) type Tag = (u16, u16);
 
 /// Deepest nesting of sequences that is followed; real functional groups need 4.
 const MAX_DEPTH: usize = 16;
+/// Most elements, items and fragments of a file; a structure set or an object of many frames has some 100,000.
+const MAX_PARTS: usize = 1 << 22;
 /// Most bytes a deflated data set may unfold to.
 const MAX_INFLATED: u64 = 1 << 30;
 /// Largest file that is read into memory.
@@ -152,6 +154,8 @@ pub(crate) struct DicomFile {
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Elements, items and fragments so far, in the whole file.
+    parts: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -174,6 +178,16 @@ impl<'a> Cursor<'a> {
     fn u32(&mut self, big: bool) -> Option<u32> {
         let b: [u8; 4] = self.take(4)?.try_into().ok()?;
         Some(if big { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) })
+    }
+
+    /// Counts one more element, item or fragment.
+    fn part(&mut self) -> Result<(), Fault> {
+        self.parts += 1;
+        if self.parts <= MAX_PARTS {
+            Ok(())
+        } else {
+            Err(Fault::new("too_large", format!("it holds more than {MAX_PARTS} elements")))
+        }
     }
 
     /// Tag, value representation and length of the next element.
@@ -218,9 +232,10 @@ fn walk<'a>(cursor: &mut Cursor<'a>, layout: Layout, depth: usize, open_ended: b
             set.broken = true;
             break;
         }
+        cursor.part()?;
         let open = length == u32::MAX;
         let value = if open && tag == tags::PIXEL_DATA {
-            fragments(cursor, layout)
+            fragments(cursor, layout)?
         } else if open || (tags::FOLLOWED.contains(&tag) && (length as usize) <= cursor.left()) {
             // PS3.5 §6.2.2: what stands in an open-ended UN is implicit little endian
             let inner = if vr == *b"UN" { Layout { explicit: false, big_endian: false } } else { layout };
@@ -228,7 +243,10 @@ fn walk<'a>(cursor: &mut Cursor<'a>, layout: Layout, depth: usize, open_ended: b
                 items(cursor, inner, depth + 1, true)?
             } else {
                 let slice = cursor.take(length as usize).unwrap_or_default();
-                items(&mut Cursor { bytes: slice, at: 0 }, inner, depth + 1, false)?
+                let mut within = Cursor { bytes: slice, at: 0, parts: cursor.parts };
+                let found = items(&mut within, inner, depth + 1, false)?;
+                cursor.parts = within.parts;
+                found
             };
             set.broken |= !whole;
             Value::Items(items)
@@ -258,6 +276,7 @@ fn items<'a>(cursor: &mut Cursor<'a>, layout: Layout, depth: usize, open_ended: 
         if tag != tags::ITEM {
             return Ok((out, false));
         }
+        cursor.part()?;
         // an item may be implicit although the file is explicit: then no two capital letters follow its first tag
         let looks_implicit = layout.explicit
             && cursor.bytes.get(cursor.at + 4..cursor.at + 6).is_some_and(|vr| !vr.iter().all(u8::is_ascii_uppercase));
@@ -273,27 +292,30 @@ fn items<'a>(cursor: &mut Cursor<'a>, layout: Layout, depth: usize, open_ended: 
             }
         } else {
             let Some(slice) = cursor.take(length as usize) else { return Ok((out, false)) };
-            out.push(walk(&mut Cursor { bytes: slice, at: 0 }, inner, depth, false)?);
+            let mut within = Cursor { bytes: slice, at: 0, parts: cursor.parts };
+            out.push(walk(&mut within, inner, depth, false)?);
+            cursor.parts = within.parts;
         }
     }
     Ok((out, !open_ended))
 }
 
-fn fragments<'a>(cursor: &mut Cursor<'a>, layout: Layout) -> Value<'a> {
+fn fragments<'a>(cursor: &mut Cursor<'a>, layout: Layout) -> Result<Value<'a>, Fault> {
     let mut out = Vec::new();
     while let Some((tag, _, length)) = cursor.header(layout) {
         if tag == tags::SEQUENCE_END {
-            return Value::Fragments(out, true);
+            return Ok(Value::Fragments(out, true));
         }
         if tag != tags::ITEM {
             break;
         }
+        cursor.part()?;
         match cursor.take(length as usize) {
             Some(bytes) => out.push(bytes),
             None => break,
         }
     }
-    Value::Fragments(out, false)
+    Ok(Value::Fragments(out, false))
 }
 
 /// How the elements from `bytes` on are laid out, judged by the first one; nothing if it does not look like DICOM.
@@ -347,7 +369,7 @@ impl DicomFile {
         };
         let (mut transfer_syntax, mut media_sop_class) = (String::new(), String::new());
         let meta_layout = Layout { explicit: true, big_endian: false };
-        let mut cursor = Cursor { bytes: &bytes, at: start };
+        let mut cursor = Cursor { bytes: &bytes, at: start, parts: 0 };
         loop {
             if cursor.bytes.get(cursor.at..cursor.at + 2) != Some(&[2, 0]) {
                 break;
@@ -393,7 +415,7 @@ impl DicomFile {
     }
 
     pub fn data_set(&self) -> Result<DataSet<'_>, Fault> {
-        walk(&mut Cursor { bytes: &self.bytes, at: self.start }, self.layout, 0, false)
+        walk(&mut Cursor { bytes: &self.bytes, at: self.start, parts: 0 }, self.layout, 0, false)
     }
 }
 
@@ -409,7 +431,7 @@ fn text(bytes: &[u8]) -> String {
 impl<'a> DataSet<'a> {
     /// Takes bytes apart that are known to be elements of this layout, such as a message.
     pub fn parse(bytes: &'a [u8], layout: Layout) -> Result<Self, Fault> {
-        walk(&mut Cursor { bytes, at: 0 }, layout, 0, false)
+        walk(&mut Cursor { bytes, at: 0, parts: 0 }, layout, 0, false)
     }
 
     pub fn get(&self, tag: Tag) -> Option<&Element<'a>> {

@@ -12,12 +12,13 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 use glam::{DAffine3, DVec3};
+use rayon::prelude::*;
 
 use super::{
     dicom::file_name,
-    info::{Fault, SeriesInfo},
+    info::{Fault, Range, SeriesInfo},
     nifti_file, nrrd_file,
-    series::{SeriesResult, describe_values},
+    series::SeriesResult,
 };
 use crate::geom::Volume;
 
@@ -185,7 +186,8 @@ impl GridFile {
             let message = format!("{odd} voxels of {name} are no numbers; they are taken as background, {low}");
             info.faults.push(Fault::new("not_finite", message));
         }
-        describe_values(voxels.chunks((columns * rows).max(1)), &mut info);
+        let ranges: Vec<Range> = voxels.par_chunks((columns * rows).max(1)).map(Range::of).collect();
+        Range::describe(ranges.into_iter(), &mut info);
         // neither format says which modality it holds
         info.modality = if info.value_min.is_some_and(|low| low < AIR_HU) {
             let message =

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use glam::DAffine3;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{
+    agreement::Agreement,
+    conform::{Target, conform},
     features::OrganFeatures,
     frame,
     info::{Fault, SeriesInfo},
@@ -17,7 +20,8 @@ use super::{
     record::PatientRecord,
     regions::{MAX_REGIONS, RegionMesh, part, stuff_regions},
     ron_file::RonError,
-    series::{SeriesError, SeriesResult, read_folder},
+    segment::{self, Seeds, Segment},
+    series::{Keep, SeriesError, SeriesResult, read_folder},
     smooth::{Smoothing, smooth_distance},
     stuffing::stuff,
     twin::{Organ, Region, Source, Twin},
@@ -37,6 +41,8 @@ pub struct ImportOptions {
     pub labels: Option<PathBuf>,
     /// The organ's value in the label map; 1 where a range of HU makes the label.
     pub label: u8,
+    /// Without a label map: seeds (RON, see [`Seeds`]), from which the organ and all other labels of the file are found.
+    pub seeds: Option<PathBuf>,
     /// The organ's name, for its material and for cases.
     pub organ: String,
     /// Further organs of the label map to mesh with it, sharing faces where they touch.
@@ -50,6 +56,8 @@ pub struct ImportOptions {
     /// Edge of a lattice cell, mm: smaller is finer and slower.
     pub feature_mm: f64,
     pub smoothing: Smoothing,
+    /// Whether the mesh's borders are drawn from the smoothed surfaces nearer to the labels.
+    pub close_surface: bool,
     /// Whom to name and under which licence.
     pub attribution: Option<String>,
     /// What is known of the person beside the images (RON, see [`PatientRecord`]).
@@ -64,6 +72,7 @@ impl Default for ImportOptions {
             name: "patient".into(),
             labels: None,
             label: 1,
+            seeds: None,
             organ: "organ".into(),
             regions: Vec::new(),
             vessels: Vec::new(),
@@ -71,6 +80,7 @@ impl Default for ImportOptions {
             series: None,
             feature_mm: DEFAULT_FEATURE_MM,
             smoothing: Smoothing::default(),
+            close_surface: true,
             attribution: None,
             record: None,
             model: None,
@@ -91,6 +101,11 @@ pub struct ImportReport {
     /// Mesh volume against label volume, as a share.
     pub volume_error: f64,
     pub quality: MeshQuality,
+    /// Each organ's mesh against its label.
+    pub agreement: Vec<Agreement>,
+    /// What was found from seeds, and what the clean-up did to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<Segment>,
     /// What the mesh consists of where it is more than one organ, the organ itself first.
     pub regions: Vec<Region>,
     /// Centre lines and radii of the vessels asked for.
@@ -121,12 +136,14 @@ pub enum ImportError {
     #[diagnostic(transparent)]
     Ron(#[from] RonError),
     #[error("nothing says where the organ is")]
-    #[diagnostic(help("give a label map of the scan (--labels FILE.nii.gz --label N) or a range of HU (--hu LOW,HIGH)"))]
+    #[diagnostic(help(
+        "give a label map of the scan (--labels FILE.nii.gz --label N), seeds (--seeds SEEDS.ron) or a range of HU (--hu LOW,HIGH)"
+    ))]
     NoOrgan,
     #[error("a range of HU was given, but the series is {modality}: its values are not Hounsfield units")]
     NotHounsfield { modality: String },
     #[error("regions and vessels are values of a label map, and no label map is given")]
-    #[diagnostic(help("give a label map of the scan (--labels FILE.nii.gz)"))]
+    #[diagnostic(help("give a label map of the scan (--labels FILE.nii.gz), or seeds that name them (--seeds SEEDS.ron)"))]
     RegionsWithoutLabels,
     #[error("label {label} or the name {name} stands for two regions")]
     SameRegion { label: u8, name: String },
@@ -162,14 +179,19 @@ pub fn import(
             return Err(ImportError::OutOfRange { what, low, high, value });
         }
     }
-    if options.labels.is_none() && options.hu_range.is_none() {
+    if options.labels.is_none() && options.seeds.is_none() && options.hu_range.is_none() {
         return Err(ImportError::NoOrgan);
     }
+    // a fault of the seeds comes before minutes of reading
+    let seeds = options.seeds.as_deref().map(|path| SeededOrgan::read(path, &options.organ)).transpose()?;
     let record = options.record.as_deref().map(PatientRecord::read).transpose()?;
     let model = options.model.as_deref().map(TwinModel::read).transpose()?;
     let (info, image, skipped) = read_scan(dir, options.series, progress)?;
     progress("finding the organ", 0, 1);
-    let (labels, label) = find_organ(&image, &info, options)?;
+    let (labels, label, segments) = match &seeds {
+        Some(seeds) => seeds.find(&image, progress)?,
+        None => find_organ(&image, &info, options).map(|(labels, label)| (labels, label, Vec::new()))?,
+    };
     progress("finding the organ", 1, 1);
 
     let no_mesh = || ImportError::NoMesh { feature_mm: options.feature_mm };
@@ -195,6 +217,13 @@ pub fn import(
     };
     progress("measuring the mesh", 0, 1);
     let quality = MeshQuality::measure(&tets, &whole, 1, &world_from_lps, options.feature_mm);
+    let mut agreement = Vec::new();
+    let mut agree = |mesh: &TetMesh, organ: &Organ, quality: &MeshQuality| {
+        agreement.push(Agreement::measure(mesh, &labels, (organ.label, &organ.name), &world_from_lps, quality));
+    };
+    if organs.len() == 1 {
+        agree(&tets, &organs[0], &quality);
+    }
     let mut regions = Vec::new();
     for (region, organ) in organs.iter().enumerate().filter(|_| organs.len() > 1) {
         let Organ { label, name } = organ.clone();
@@ -203,13 +232,28 @@ pub fn import(
             return Err(ImportError::LostRegion { label, name, feature_mm: options.feature_mm });
         }
         let quality = MeshQuality::measure(&part, &labels, label, &world_from_lps, options.feature_mm);
+        agree(&part, organ, &quality);
         regions.push(Region { label, material: material(&name), name, quality });
     }
     progress("measuring the mesh", 1, 1);
 
     let vessels = trace_vessels(&labels, &world_from_lps, options, progress)?;
     let mut warnings: Vec<Fault> = info.faults.clone();
+    warnings.extend(segments.iter().filter(|segment| segment.leaks_removed_ml >= 0.05).map(|segment| {
+        let Segment { name, leaks_removed_ml, .. } = segment;
+        let message = format!(
+            "{leaks_removed_ml:.1} ml that hung on {name} by a narrow neck were taken for a leak and removed: look there"
+        );
+        Fault::new("segmentation_leak", message)
+    }));
     warnings.extend(plausibility(&whole, &info, organ_mean, &quality));
+    warnings.extend(agreement.iter().filter(|found| found.hausdorff_max_mm > 2.0 * options.feature_mm).map(|found| {
+        let Agreement { name, hausdorff_max_mm, .. } = found;
+        let message = format!(
+            "mesh and label of {name} are up to {hausdorff_max_mm:.0} mm apart: a part that is thinner than a cell, or apart from the rest, is lost; try a smaller feature size"
+        );
+        Fault::new("part_lost", message)
+    }));
     let organ = Organ { label, name: options.organ.clone() };
     let source = Source {
         modality: info.modality.clone(),
@@ -253,6 +297,8 @@ pub fn import(
             organ_sd,
             volume_error,
             quality,
+            agreement,
+            segments,
             regions,
             vessels,
             parameters,
@@ -268,7 +314,8 @@ pub fn read_scan(
     wanted: Option<usize>,
     progress: &dyn Fn(&str, usize, usize),
 ) -> Result<(SeriesInfo, Volume<f32>, usize), ImportError> {
-    let set = read_folder(dir, &|done, all| progress("reading images", done, all))?;
+    let keep = wanted.map_or(Keep::All, Keep::Series);
+    let set = read_folder(dir, keep, &|done, all| progress("reading images", done, all))?;
     let (info, image) = choose(set.series, wanted, dir)?;
     Ok((info, image, set.skipped))
 }
@@ -324,10 +371,34 @@ fn find_organ(image: &Volume<f32>, info: &SeriesInfo, options: &ImportOptions) -
     Ok((labels::by_range(image, low, high)?, 1))
 }
 
+/// An organ that seeds name.
+struct SeededOrgan {
+    seeds: Seeds,
+    label: u8,
+}
+
+impl SeededOrgan {
+    fn read(path: &Path, organ: &str) -> Result<Self, RonError> {
+        let seeds = Seeds::read(path)?;
+        let label = seeds.value(organ)?;
+        Ok(Self { seeds, label })
+    }
+
+    fn find(
+        &self,
+        image: &Volume<f32>,
+        progress: &dyn Fn(&str, usize, usize),
+    ) -> Result<(Volume<u8>, u8, Vec<Segment>), ImportError> {
+        let (labels, segments) = segment::organs(image, &self.seeds, progress)?;
+        labels::require_label(&labels, self.label)?;
+        Ok((labels, self.label, segments))
+    }
+}
+
 /// The organ and the further regions, each with a label and a name of its own and at least one voxel.
 fn organs(labels: &Volume<u8>, label: u8, options: &ImportOptions) -> Result<Vec<Organ>, ImportError> {
     let mut organs = vec![Organ { label, name: options.organ.clone() }];
-    if !(options.regions.is_empty() && options.vessels.is_empty()) && options.labels.is_none() {
+    if !(options.regions.is_empty() && options.vessels.is_empty()) && options.labels.is_none() && options.seeds.is_none() {
         return Err(ImportError::RegionsWithoutLabels);
     }
     if options.regions.len() >= MAX_REGIONS {
@@ -381,15 +452,13 @@ fn mesh_regions(
     options: &ImportOptions,
     progress: &dyn Fn(&str, usize, usize),
 ) -> Option<(RegionMesh, DistanceField)> {
-    let stages = organs.len() + 1;
-    progress("shaping the surfaces", 0, stages);
+    progress("shaping the surfaces", 0, 2);
     let mut field = smooth_distance(whole, 1, world_from_lps, &options.smoothing)?;
-    let mut fields = Vec::new();
-    for organ in organs {
-        progress("shaping the surfaces", fields.len() + 1, stages);
-        fields.push(smooth_distance(labels, organ.label, world_from_lps, &options.smoothing)?);
-    }
-    progress("shaping the surfaces", stages, stages);
+    progress("shaping the surfaces", 1, 2);
+    let fields: Option<Vec<DistanceField>> =
+        organs.par_iter().map(|organ| smooth_distance(labels, organ.label, world_from_lps, &options.smoothing)).collect();
+    let fields = fields?;
+    progress("shaping the surfaces", 2, 2);
     let cell = options.feature_mm * 1e-3;
     let wanted = whole.voxels.iter().filter(|v| **v == 1).count() as f64 * labels.voxel_mm3() * 1e-9;
     progress("filling with tetrahedra", 0, 2);
@@ -397,8 +466,16 @@ fn mesh_regions(
     progress("filling with tetrahedra", 1, 2);
     let offset = ((wanted - first.volume()) / area(&first)).clamp(0.0, 0.25 * cell) as f32;
     field.values.iter_mut().for_each(|v| *v -= offset);
-    let mesh = stuff_regions(&field, &fields, cell)?;
+    let mut mesh = stuff_regions(&field, &fields, cell)?;
     progress("filling with tetrahedra", 2, 2);
+    if options.close_surface {
+        progress("drawing the borders to the labels", 0, 1);
+        let targets: Vec<Target> =
+            organs.iter().zip(&fields).map(|(organ, field)| Target { label: organ.label, field }).collect();
+        conform(&mut mesh.tets, &mesh.regions, &targets, labels, world_from_lps, cell);
+        field.values.iter_mut().for_each(|v| *v += offset);
+        progress("drawing the borders to the labels", 1, 1);
+    }
     Some((mesh, field))
 }
 
@@ -422,8 +499,15 @@ fn mesh(
     // never more than a quarter cell: a larger lack is a lost part, which no offset brings back
     let offset = ((wanted - first.volume()) / area(&first)).clamp(0.0, 0.25 * cell) as f32;
     field.values.iter_mut().for_each(|v| *v -= offset);
-    let tets = stuff(&field, cell)?;
+    let mut tets = stuff(&field, cell)?;
     progress("filling with tetrahedra", 2, 2);
+    if options.close_surface {
+        // the facets fit by themselves then
+        field.values.iter_mut().for_each(|v| *v += offset);
+        progress("drawing the border to the label", 0, 1);
+        conform(&mut tets, &[], &[Target { label, field: &field }], labels, world_from_lps, cell);
+        progress("drawing the border to the label", 1, 1);
+    }
     Some((tets, field))
 }
 

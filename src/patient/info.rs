@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::series::{SeriesError, SeriesResult, read_series};
+use super::series::{Keep, SeriesError, SeriesResult, read_folder};
 
 /// Something about a series that stands in the way of a volume, or that its reader must know. Names files and tags, never a patient's values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -71,6 +71,46 @@ impl SeriesInfo {
     }
 }
 
+/// What `patient info` says of values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Range {
+    low: f32,
+    high: f32,
+    sum: f64,
+    count: usize,
+}
+
+impl Range {
+    pub fn of(values: &[f32]) -> Self {
+        Self {
+            low: values.iter().copied().fold(f32::INFINITY, f32::min),
+            high: values.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            sum: values.iter().map(|&v| f64::from(v)).sum(),
+            count: values.len(),
+        }
+    }
+
+    pub fn is_finite(&self) -> bool {
+        self.sum.is_finite()
+    }
+
+    /// Fills in smallest, largest and mean value of slices, in their order: the same sum whatever the number of threads.
+    pub fn describe(ranges: impl Iterator<Item = Self>, info: &mut SeriesInfo) {
+        let empty = Self { low: f32::INFINITY, high: f32::NEG_INFINITY, sum: 0.0, count: 0 };
+        let all = ranges.fold(empty, |all, one| Self {
+            low: all.low.min(one.low),
+            high: all.high.max(one.high),
+            sum: all.sum + one.sum,
+            count: all.count + one.count,
+        });
+        if all.count > 0 {
+            info.value_min = Some(all.low.into());
+            info.value_max = Some(all.high.into());
+            info.value_mean = Some(all.sum / all.count as f64);
+        }
+    }
+}
+
 /// The answer of `patient info --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PatientInfo {
@@ -83,9 +123,10 @@ pub struct PatientInfo {
 /// Reads every series at `path` and describes it; `voxel` asks for one value (i, j, k) of the first series that makes a volume.
 ///
 /// # Errors
-/// What [`read_series`] gives, or that there is no such voxel.
+/// What [`read_folder`] gives, or that there is no such voxel.
 pub fn patient_info(path: &Path, voxel: Option<[usize; 3]>, progress: &dyn Fn(usize, usize)) -> Result<PatientInfo, SeriesError> {
-    let series = read_series(path, progress)?;
+    let keep = if voxel.is_some() { Keep::All } else { Keep::Nothing };
+    let series = read_folder(path, keep, progress)?.series;
     let voxel = voxel
         .map(|at| voxel_of(&series, at).ok_or_else(|| SeriesError::NoSuchVoxel { at, path: path.to_owned() }))
         .transpose()?;

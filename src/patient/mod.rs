@@ -8,9 +8,11 @@
 //! Images stay in DICOM's patient frame (LPS, mm) until [`frame`] puts them into the world. A twin carries no person: no name, date
 //! or UID; `deidentify` does the same for image files, `pacs` for what an archive sends. Left out: registration of several series.
 
+mod agreement;
 mod binary;
 mod code_stream;
 mod cohort;
+mod conform;
 mod contours;
 mod deidentify;
 mod dicom;
@@ -32,7 +34,9 @@ mod parameters;
 pub mod physiology;
 mod picture;
 mod pixels;
+mod place;
 pub mod plugin;
+mod portrait;
 mod quality;
 mod recipe;
 mod record;
@@ -48,6 +52,7 @@ mod stuffing;
 mod twin;
 mod vessels;
 
+pub use agreement::Agreement;
 pub use cohort::{Cohort, CohortError, CohortFault};
 pub use deidentify::{DeidentifyError, DeidentifyOptions, DeidentifyReport, deidentify_file, deidentify_folder};
 pub use features::OrganFeatures;
@@ -59,13 +64,14 @@ pub use material::Material;
 pub use model::{Feature, Fitted, Parameter, Predictor, TwinModel, Weight, unit_of};
 pub use parameters::Parameters;
 pub use picture::{Picture, Plane, Window, data_uri, middle};
+pub use portrait::{View, portrait};
 pub use quality::MeshQuality;
 pub use recipe::{RECIPE_FILE, Recipe, read_recipe};
 pub use record::{Diagnosis, Fibrosis, Hypertension, Laboratory, Medication, PatientRecord, Sex, Steatosis, VitalSigns};
 pub use regions::{MAX_REGIONS, RegionMesh, part, stuff_regions};
 pub use report::report_html;
 pub use ron_file::{RonError, write_whole};
-pub use series::{SeriesError, SeriesResult, SeriesSet, read_folder, read_series};
+pub use series::{SeriesError, SeriesResult, read_series};
 pub use smooth::{Smoothing, smooth_distance};
 pub use stuffing::stuff;
 pub use twin::{Organ, Region, Source, TWIN_FILE, Twin, TwinError};

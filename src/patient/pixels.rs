@@ -1,6 +1,10 @@
 //! Stored pixels to values: unpacking, decompression by the `dicom` codecs, and rescale.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Once,
+};
 
 use dicom_core::{DataElement, PrimitiveValue, VR, value::PixelFragmentSequence};
 use dicom_dictionary_std::tags as standard;
@@ -9,13 +13,16 @@ use dicom_pixeldata::PixelDecoder;
 
 use super::{
     dicom::{DEFLATED, DataSet, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, Value, tags},
+    grid_file::MAX_VOXELS,
     info::Fault,
 };
 
 /// A compressed frame may unfold to at most this many times its size (RLE reaches 64, a black JPEG 2000 slice some thousands) …
 const MAX_RATIO: usize = 20_000;
-/// … and to at most this many bytes.
-const MAX_FRAME: usize = 1 << 28;
+/// … and to at most this many bytes, enough for a mammogram.
+const MAX_FRAME: usize = 1 << 26;
+/// All frames of a file together unfold to at most this many times their size, or to one frame of the largest size.
+const MAX_TOTAL_RATIO: u64 = 128;
 
 /// What the pixel module says.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +125,10 @@ pub(crate) fn stored_frames(set: &DataSet<'_>, module: &PixelModule, syntax: &st
     };
     let native = matches!(syntax, IMPLICIT_LE | EXPLICIT_LE | EXPLICIT_BE | DEFLATED);
     let size = module.frame_bytes();
-    let total = size as u64 * module.frames as u64;
+    let total = (size as u64).saturating_mul(module.frames as u64);
+    if total / u64::from(module.bits_allocated / 8) > MAX_VOXELS {
+        return Err(Fault::new("too_large", format!("{name} announces more than {MAX_VOXELS} voxels")));
+    }
     match &set.get(tags::PIXEL_DATA).map(|element| &element.value) {
         None => Err(Fault::new("no_pixel_data", format!("{name} holds no pixel data (7FE0,0010)"))),
         Some(Value::Cut(bytes, announced)) => Err(truncated(bytes.len(), *announced)),
@@ -131,6 +141,11 @@ pub(crate) fn stored_frames(set: &DataSet<'_>, module: &PixelModule, syntax: &st
         Some(Value::Fragments(parts, whole)) if !native => {
             if !decodable(syntax) {
                 return Err(unsupported(syntax, name));
+            }
+            let packed: usize = parts.iter().map(|part| part.len()).sum();
+            if total > (packed as u64).saturating_mul(MAX_TOTAL_RATIO).max(MAX_FRAME as u64) {
+                let message = format!("the frames that {name} announces are larger than its compressed pixel data can hold");
+                return Err(Fault::new("bad_pixel_data", message));
             }
             let frames = frames_of(parts, module.frames).filter(|_| *whole).ok_or_else(|| {
                 let have = parts.len().saturating_sub(1);
@@ -212,6 +227,24 @@ fn announced_size(stream: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
+/// What a codec answers. Codecs index by what a damaged stream says: their panics end here, and are not printed.
+fn caught<R>(codec: impl FnOnce() -> R) -> std::thread::Result<R> {
+    thread_local! { static CAUGHT: Cell<bool> = const { Cell::new(false) } }
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !CAUGHT.get() {
+                usual(panic);
+            }
+        }));
+    });
+    CAUGHT.set(true);
+    let answer = catch_unwind(AssertUnwindSafe(codec));
+    CAUGHT.set(false);
+    answer
+}
+
 /// One frame's bytes, little endian.
 pub(crate) fn decode(stream: &[u8], module: &PixelModule, syntax: &str, name: &str) -> Result<Vec<u8>, Fault> {
     let failed =
@@ -224,7 +257,7 @@ pub(crate) fn decode(stream: &[u8], module: &PixelModule, syntax: &str, name: &s
         return Err(failed("the code stream announces another size than Rows and Columns (0028,0010 and 0011)"));
     }
     if syntax.ends_with(".4.80") || syntax.ends_with(".4.81") {
-        return match catch_unwind(|| jpegls::decode(stream, module.columns as u32, module.rows as u32)) {
+        return match caught(|| jpegls::decode(stream, module.columns as u32, module.rows as u32)) {
             Ok(Ok((pixels, ..))) if pixels.len() == module.rows * module.columns => Ok(match module.bits_allocated {
                 8 => pixels.iter().map(|&v| v as u8).collect(),
                 16 => pixels.iter().flat_map(|v| v.to_le_bytes()).collect(),
@@ -252,9 +285,7 @@ pub(crate) fn decode(stream: &[u8], module: &PixelModule, syntax: &str, name: &s
         .build()
         .map_err(|_| failed("its transfer syntax has no codec"))?;
     let object = object.with_exact_meta(meta);
-    // the codecs index by what a damaged stream says; their panics end here
-    let decoded = catch_unwind(AssertUnwindSafe(|| object.decode_pixel_data().map(|pixels| pixels.data().to_vec())));
-    match decoded {
+    match caught(|| object.decode_pixel_data().map(|pixels| pixels.data().to_vec())) {
         Ok(Ok(bytes)) if bytes.len() >= size => Ok(bytes),
         Ok(Ok(_)) => Err(failed("too few pixels came out")),
         Ok(Err(_)) | Err(_) => Err(failed("the code stream is damaged")),

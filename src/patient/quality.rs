@@ -40,7 +40,7 @@ impl MeshQuality {
         let voxels = labels.voxels.iter().filter(|v| **v == label).count();
         let faces = outer_faces(labels, label, world_from_lps);
         let nearby = Buckets::new(mesh);
-        let mut distances: Vec<f64> = faces.par_iter().map(|&at| nearby.distance(at) * 1e3).collect();
+        let mut distances: Vec<f64> = faces.par_iter().map(|&(at, _)| nearby.nearest(at, f64::INFINITY).0 * 1e3).collect();
         distances.sort_by(f64::total_cmp);
         // rounded to what is worth stating, so that a last bit of some platform's arc cosine does not reach a twin's hash
         let stated = |value: f64| (value * 1e4).round() / 1e4;
@@ -59,8 +59,8 @@ impl MeshQuality {
     }
 }
 
-/// Centres of the faces between a labelled voxel and anything else, in the world.
-fn outer_faces(labels: &Volume<u8>, label: u8, world_from_lps: &DAffine3) -> Vec<DVec3> {
+/// Centres of the faces between a labelled voxel and anything else, in the world, each with the axis it lies across.
+pub(super) fn outer_faces(labels: &Volume<u8>, label: u8, world_from_lps: &DAffine3) -> Vec<(DVec3, usize)> {
     let world_from_voxel = *world_from_lps * labels.lps_from_voxel;
     let [nx, ny, _] = labels.dims;
     let mut out = Vec::new();
@@ -77,7 +77,7 @@ fn outer_faces(labels: &Volume<u8>, label: u8, world_from_lps: &DAffine3) -> Vec
                 if !same {
                     let mut centre = ijk.map(|n| n as f64);
                     centre[axis] += 0.5 * side;
-                    out.push(world_from_voxel.transform_point3(DVec3::from_array(centre)));
+                    out.push((world_from_voxel.transform_point3(DVec3::from_array(centre)), axis));
                 }
             }
         }
@@ -85,8 +85,8 @@ fn outer_faces(labels: &Volume<u8>, label: u8, world_from_lps: &DAffine3) -> Vec
     out
 }
 
-/// The boundary triangles of a mesh, sorted into cubes.
-struct Buckets {
+/// Triangles, as those of a mesh's boundary, sorted into cubes.
+pub(super) struct Buckets {
     triangles: Vec<[DVec3; 3]>,
     origin: DVec3,
     size: f64,
@@ -98,8 +98,10 @@ struct Buckets {
 
 impl Buckets {
     fn new(mesh: &TetMesh) -> Self {
-        let triangles: Vec<[DVec3; 3]> =
-            mesh.surface().triangles.iter().map(|t| t.map(|v| mesh.vertices[v as usize].as_dvec3())).collect();
+        Self::of(mesh.surface().triangles.iter().map(|t| t.map(|v| mesh.vertices[v as usize].as_dvec3())).collect())
+    }
+
+    pub fn of(triangles: Vec<[DVec3; 3]>) -> Self {
         let low = triangles.iter().flatten().copied().fold(DVec3::INFINITY, DVec3::min);
         let high = triangles.iter().flatten().copied().fold(DVec3::NEG_INFINITY, DVec3::max);
         let size = ((high - low).max_element() / 48.0).max(1e-6);
@@ -133,14 +135,18 @@ impl Buckets {
         (i + self.dims[0] * (j + self.dims[1] * k)) as u32
     }
 
-    /// Distance from a point to the nearest triangle, m.
-    fn distance(&self, at: DVec3) -> f64 {
+    /// Distance from a point to the nearest triangle, m, that triangle and its nearest point; `reach` where there is none nearer.
+    pub fn nearest(&self, at: DVec3, reach: f64) -> (f64, usize, DVec3) {
         let home = self.cube(at);
-        let mut best = f64::INFINITY;
+        let mut best = (reach, 0, at);
+        let high = self.origin + DVec3::from_array(self.dims.map(|n| n as f64)) * self.size;
+        if at.distance(at.clamp(self.origin, high)) >= reach {
+            return best;
+        }
         let furthest = self.dims.iter().copied().max().unwrap_or(1);
         for ring in 0..=furthest {
             // a triangle that first appears in this ring is at least this far from the home cube's own points
-            if best <= (ring as f64 - 1.0).max(0.0) * self.size {
+            if best.0 <= (ring as f64 - 1.0).max(0.0) * self.size {
                 break;
             }
             let range = |axis: usize| home[axis].saturating_sub(ring)..=(home[axis] + ring).min(self.dims[axis] - 1);
@@ -152,7 +158,11 @@ impl Buckets {
                         }
                         let cube = self.number([i, j, k]) as usize;
                         for &t in &self.inside[self.starts[cube] as usize..self.starts[cube + 1] as usize] {
-                            best = best.min(at.distance(nearest_in_triangle(at, self.triangles[t as usize])));
+                            let there = nearest_in_triangle(at, self.triangles[t as usize]);
+                            let distance = at.distance(there);
+                            if distance < best.0 {
+                                best = (distance, t as usize, there);
+                            }
                         }
                     }
                 }
@@ -222,7 +232,11 @@ mod tests {
             (DVec3::new(-3.0, 0.5, 0.5), 3.0),
             (DVec3::new(2.0, 2.0, 0.3), 2f64.sqrt()),
         ] {
-            assert!((buckets.distance(at) - expected).abs() < 1e-12, "{at}: {}", buckets.distance(at));
+            assert!(
+                (buckets.nearest(at, f64::INFINITY).0 - expected).abs() < 1e-12,
+                "{at}: {}",
+                buckets.nearest(at, f64::INFINITY).0
+            );
         }
     }
 }

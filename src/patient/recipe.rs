@@ -36,6 +36,9 @@ struct Written {
     record: Option<PathBuf>,
     #[serde(default)]
     feature_mm: Option<f64>,
+    /// Whether the mesh's borders are drawn nearer to the labels, as an import without a recipe does.
+    #[serde(default)]
+    close_surface: bool,
     #[serde(default)]
     attribution: Option<String>,
 }
@@ -71,6 +74,7 @@ pub fn read_recipe(folder: &Path) -> Result<Option<Recipe>, RonError> {
         vessels: written.vessels,
         record: written.record.map(|record| folder.join(record)),
         feature_mm: written.feature_mm.unwrap_or(DEFAULT_FEATURE_MM),
+        close_surface: written.close_surface,
         attribution: written.attribution,
         ..ImportOptions::default()
     };

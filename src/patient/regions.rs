@@ -53,6 +53,22 @@ pub fn part(tets: &TetMesh, regions: &[u8], region: u8) -> TetMesh {
     part
 }
 
+/// The outer faces of one region, those on other regions among them; of the whole mesh where `regions` is empty.
+pub(super) fn part_faces(tets: &TetMesh, regions: &[u8], region: u8) -> Vec<[u32; 3]> {
+    let own = |tet: usize| regions.is_empty() || regions[tet] == region;
+    let mut faces: Vec<([u32; 3], [u32; 3])> = (0..tets.tets.len())
+        .filter(|&tet| own(tet))
+        .flat_map(|tet| TetMesh::faces(tets.tets[tet]))
+        .map(|face| {
+            let mut sorted = face;
+            sorted.sort_unstable();
+            (sorted, face)
+        })
+        .collect();
+    faces.sort_unstable();
+    faces.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() == 1).map(|same| same[0].1).collect()
+}
+
 /// Where the regions are: the distance to all of them as one body, and to each.
 pub(super) struct Borders<'a> {
     pub whole: &'a DistanceField,

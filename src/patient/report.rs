@@ -11,6 +11,7 @@ use super::{
     info::Fault,
     model::{Parameter, short, unit_of},
     picture::{Picture, Plane, Window, colour, data_uri, middle},
+    portrait::{View, portrait},
     twin::Twin,
 };
 
@@ -169,6 +170,10 @@ fn label_section(twin: &Twin, report: &ImportReport) -> Markup {
                     td { (swatch(label as u8)) }
                 } } }
             }
+            @if !report.segments.is_empty() {
+                h3 { "Found from seeds" }
+                ul { @for segment in &report.segments { li { (segment) } } }
+            }
             h3 { "Image features of the " (report.organ.name) }
             table {
                 thead { tr { th { "Feature" } th.n { "Value" } } }
@@ -202,6 +207,8 @@ fn mesh_section(twin: &Twin, report: &ImportReport) -> Result<Markup, String> {
                 dt { "Below 10°" } dd { (below) " of " (angles.len()) " angles" }
             }
             @if !report.regions.is_empty() { (region_table(report)) }
+            (agreement_table(report))
+            (portraits(twin))
             figure {
                 (histogram(&angles)?)
                 figcaption { "Dihedral angles, in steps of 5°: thin tetrahedra have angles near 0° and 180°, and make the solver slow." }
@@ -252,6 +259,42 @@ fn region_table(report: &ImportReport) -> Markup {
             } } }
         }
         p.note { "The regions share the faces, edges and vertices of their common borders." }
+    }
+}
+
+/// The mesh from two sides.
+fn portraits(twin: &Twin) -> Markup {
+    let label = |tet: usize| match twin.tet_regions.get(tet).and_then(|&region| twin.regions.get(usize::from(region))) {
+        Some(region) => region.label,
+        None => twin.organ.label,
+    };
+    let pictures = View::ALL.map(|view| (view.name(), data_uri(&portrait(&twin.tets, label, view).png())));
+    html! {
+        div.pictures {
+            @for (name, address) in pictures {
+                figure {
+                    img src=(address) alt={ "The mesh " (name) };
+                    figcaption { "The mesh " (name) "; the patient's left is on the right." }
+                }
+            }
+        }
+    }
+}
+
+/// Each organ's mesh against its label, in the measures of segmentation challenges.
+fn agreement_table(report: &ImportReport) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "Mesh against label" } th.n { "Dice" } th.n { "Hausdorff, 95 %" } th.n { "Hausdorff" } th.n { "Volume error" } } }
+            tbody { @for organ in &report.agreement { tr {
+                td { (organ.name) }
+                td.n { (format!("{:.3}", organ.dice)) }
+                td.n { (format!("{:.2} mm", organ.hausdorff_p95_mm)) }
+                td.n { (format!("{:.2} mm", organ.hausdorff_max_mm)) }
+                td.n { (format!("{:+.2} %", 100.0 * organ.volume_error)) }
+            } } }
+        }
+        p.note { "Dice counts the voxels whose centres lie in the mesh; the Hausdorff distances go both ways between the mesh and the voxels' outer faces." }
     }
 }
 

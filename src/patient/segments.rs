@@ -11,7 +11,7 @@ use super::{
     grid_file::MAX_VOXELS,
     info::Fault,
     pixels::{PixelModule, stored_frames},
-    series::{Place, functional_place},
+    place::{Place, functional_place},
 };
 use crate::geom::Volume;
 

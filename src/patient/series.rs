@@ -14,9 +14,10 @@ use rayon::prelude::*;
 use super::{
     contours,
     dicom::{DataSet, DicomFile, file_name, tags},
-    grid_file::{GridFile, named_like_one},
-    info::{Fault, SeriesInfo},
+    grid_file::{GridFile, MAX_VOXELS, named_like_one},
+    info::{Fault, Range, SeriesInfo},
     pixels::{PixelModule, stored_frames},
+    place::{Place, functional_place, rescale_of},
     straighten::{Stack, is_sheared, stack_of, straighten},
 };
 use crate::geom::Volume;
@@ -70,36 +71,71 @@ pub struct SeriesSet {
     pub skipped: usize,
 }
 
+/// Of which series the values are kept; all are described.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Keep {
+    Nothing,
+    All,
+    /// The one at this place.
+    Series(usize),
+}
+
+impl Keep {
+    fn keeps(self, series: usize) -> bool {
+        match self {
+            Keep::Nothing => false,
+            Keep::All => true,
+            Keep::Series(wanted) => wanted == series,
+        }
+    }
+}
+
 /// Reads every DICOM series in a folder (recursively, whatever the files are called) or in one file. A NIfTI-1 or NRRD file is a series by
 /// itself; in a folder they count only where it holds no DICOM, since beside a series they are its labels or its copy.
 ///
 /// `progress` hears (files done, files in all). What is wrong with a series is told in its faults; errors are about the path.
 pub fn read_series(path: &Path, progress: &dyn Fn(usize, usize)) -> Result<Vec<SeriesResult>, SeriesError> {
-    read_folder(path, progress).map(|set| set.series)
+    read_folder(path, Keep::All, progress).map(|set| set.series)
 }
 
-/// As [`read_series`], with the number of files that are something else.
-pub fn read_folder(path: &Path, progress: &dyn Fn(usize, usize)) -> Result<SeriesSet, SeriesError> {
+/// As [`read_series`], with the number of files that are something else; only the series in `keep` get their volumes.
+pub(crate) fn read_folder(path: &Path, keep: Keep, progress: &dyn Fn(usize, usize)) -> Result<SeriesSet, SeriesError> {
     let files = files_under(path)?;
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     let mut skipped = 0;
+    let mut room = MAX_VOXELS as usize;
     progress(0, files.len());
     for (done, lot) in files.chunks(LOT).enumerate() {
-        let read: Vec<std::io::Result<Option<FileImages>>> = lot.par_iter().map(|file| FileImages::read(file)).collect();
+        let read = |file: &PathBuf| {
+            let mut images = FileImages::read(file)?;
+            images.iter_mut().filter(|_| keep == Keep::Nothing).for_each(FileImages::forget_values);
+            Ok(images)
+        };
+        let read: Vec<std::io::Result<Option<FileImages>>> = lot.par_iter().map(read).collect();
         for (file, images) in lot.iter().zip(read) {
-            match images.map_err(|source| SeriesError::Unreadable { path: file.clone(), source })? {
-                None => skipped += 1,
-                Some(images) => {
-                    let order = groups.len();
-                    let group = groups.entry(images.key.clone()).or_insert_with(|| Group { order, files: Vec::new() });
-                    group.files.push(images);
-                }
+            let Some(mut images) = images.map_err(|source| SeriesError::Unreadable { path: file.clone(), source })? else {
+                skipped += 1;
+                continue;
+            };
+            let order = groups.len();
+            let group = groups.entry(images.key.clone()).or_insert_with(|| Group { order, files: Vec::new() });
+            if !keep.keeps(group.order) {
+                images.forget_values();
             }
+            let voxels: usize = images.images.iter().map(|image| image.values.len()).sum();
+            if voxels > room {
+                images.forget_values();
+                let message = format!("the images hold more than {MAX_VOXELS} voxels in all; choose one series, or fewer slices");
+                images.faults.push(Fault::new("too_large", message));
+            } else {
+                room -= voxels;
+            }
+            group.files.push(images);
         }
         progress(((done + 1) * LOT).min(files.len()), files.len());
     }
     if groups.is_empty() {
-        let series = read_grids(&files)?;
+        let series = read_grids(&files, keep)?;
         skipped -= series.len();
         return if series.is_empty() {
             Err(SeriesError::NoImages { path: path.to_owned(), skipped })
@@ -113,19 +149,21 @@ pub fn read_folder(path: &Path, progress: &dyn Fn(usize, usize)) -> Result<Serie
 }
 
 /// The files that are NIfTI or NRRD, one series each.
-fn read_grids(files: &[PathBuf]) -> Result<Vec<SeriesResult>, SeriesError> {
-    let mut series = Vec::new();
+fn read_grids(files: &[PathBuf], keep: Keep) -> Result<Vec<SeriesResult>, SeriesError> {
+    let mut series: Vec<SeriesResult> = Vec::new();
     for path in files {
         let name = file_name(path);
-        match GridFile::open(path).map_err(|source| SeriesError::Unreadable { path: path.clone(), source })? {
-            Some(Ok(grid)) => series.push(grid.into_series(&name)),
-            Some(Err(fault)) => series.push(SeriesResult::broken(fault)),
+        let found = match GridFile::open(path).map_err(|source| SeriesError::Unreadable { path: path.clone(), source })? {
+            Some(Ok(grid)) => grid.into_series(&name),
+            Some(Err(fault)) => SeriesResult::broken(fault),
             None if named_like_one(path) => {
                 let message = format!("{name} is not what its name says: its header is damaged");
-                series.push(SeriesResult::broken(Fault::new("bad_structure", message)));
+                SeriesResult::broken(Fault::new("bad_structure", message))
             }
-            None => {}
-        }
+            None => continue,
+        };
+        let volume = found.volume.filter(|_| keep.keeps(series.len()));
+        series.push(SeriesResult { volume, ..found });
     }
     Ok(series)
 }
@@ -172,8 +210,13 @@ pub(crate) fn files_under(path: &Path) -> Result<Vec<PathBuf>, SeriesError> {
             _ => SeriesError::Unreadable { path, source },
         }
     };
-    if !std::fs::metadata(path).map_err(unreadable(path))?.is_dir() {
+    let kind = std::fs::metadata(path).map_err(unreadable(path))?;
+    if kind.is_file() {
         return Ok(vec![path.to_owned()]);
+    }
+    if !kind.is_dir() {
+        // a pipe or a device may never end
+        return Err(unreadable(path)(std::io::Error::other("it is neither a file nor a folder")));
     }
     let (mut folders, mut files) = (vec![path.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -194,70 +237,13 @@ pub(crate) fn files_under(path: &Path) -> Result<Vec<PathBuf>, SeriesError> {
     Ok(files)
 }
 
-/// Where a frame lies.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct Place {
-    pub position: Option<DVec3>,
-    /// Unit vectors along a row (i) and down a column (j).
-    pub axes: Option<[DVec3; 2]>,
-    /// Between rows, between columns, mm.
-    pub spacing: Option<[f64; 2]>,
-    pub thickness: Option<f64>,
-}
-
-impl Place {
-    pub fn normal(&self) -> Option<DVec3> {
-        self.axes.map(|[row, column]| row.cross(column))
-    }
-
-    /// Reads what a data set says about the place of a frame: at its top level or in one set of functional groups.
-    pub fn read(set: &DataSet<'_>) -> Self {
-        let axes = set.numbers::<6>(tags::ORIENTATION).and_then(|v| {
-            let (row, column) = (DVec3::new(v[0], v[1], v[2]), DVec3::new(v[3], v[4], v[5]));
-            // PS3.3 §C.7.6.2.1.1: unit vectors, at right angles
-            let sound = (row.length() - 1.0).abs() < 0.01 && (column.length() - 1.0).abs() < 0.01 && row.dot(column).abs() < 0.01;
-            sound.then(|| [row.normalize(), column.normalize()])
-        });
-        Self {
-            position: set.numbers::<3>(tags::POSITION).map(DVec3::from_array),
-            axes,
-            spacing: set.numbers::<2>(tags::PIXEL_SPACING).filter(|s| s.iter().all(|&s| s > 0.0)),
-            thickness: set.numbers::<1>(tags::SLICE_THICKNESS).map(|[t]| t).filter(|&t| t > 0.0),
-        }
-    }
-
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            position: self.position.or(other.position),
-            axes: self.axes.or(other.axes),
-            spacing: self.spacing.or(other.spacing),
-            thickness: self.thickness.or(other.thickness),
-        }
-    }
-
-    /// Blank UIDs leave the geometry to tell series apart.
-    pub fn key(&self) -> String {
-        let axes = self.axes.map(|axes| axes.map(|axis| (axis * 1e3).round().to_array().map(|v| v as i64)));
-        let spacing = self.spacing.map(|spacing| spacing.map(|s| (s * 1e4).round() as i64));
-        format!("{axes:?} {spacing:?}")
-    }
-}
-
-/// Rescale slope and intercept.
-type Rescale = (f64, f64);
-
-fn rescale_of(set: &DataSet<'_>) -> Option<Rescale> {
-    let [slope] = set.numbers::<1>(tags::SLOPE)?;
-    let [intercept] = set.numbers::<1>(tags::INTERCEPT)?;
-    Some((slope, intercept))
-}
-
 struct Image {
-    name: String,
     rows: usize,
     columns: usize,
     place: Place,
-    /// After rescale; empty where the pixels could not be read.
+    /// Nothing where the pixels could not be read.
+    range: Option<Range>,
+    /// After rescale; empty where they could not be read or are not kept.
     values: Vec<f32>,
 }
 
@@ -339,6 +325,12 @@ impl FileImages {
             Vec::new()
         });
         let groups = set.items(tags::FRAME_GROUPS);
+        if set.text(tags::SLOPE).is_some() != set.text(tags::INTERCEPT).is_some()
+            || (set.text(tags::SLOPE).is_some() && rescale_of(set).is_none())
+        {
+            let message = format!("RescaleSlope and RescaleIntercept (0028,1053 and 1052) of {name} are not two numbers");
+            file.faults.push(Fault::new("bad_value", message));
+        }
         let rescale = rescale_of(set).or(shared.1).unwrap_or((1.0, 0.0));
         let mut frames = frames.into_iter();
         for frame in 0..module.frames.min(MAX_FRAMES) {
@@ -351,25 +343,23 @@ impl FileImages {
             let (slope, intercept) = own_rescale.unwrap_or(rescale);
             let mut values = frames.next().unwrap_or_default();
             values.iter_mut().for_each(|v| *v = (f64::from(*v) * slope + intercept) as f32);
-            file.images.push(Image { name: name.to_owned(), rows: module.rows, columns: module.columns, place, values });
+            let range = (!values.is_empty()).then(|| Range::of(&values));
+            file.images.push(Image { rows: module.rows, columns: module.columns, place, range, values });
+        }
+        if file.images.iter().filter_map(|image| image.range).any(|range| !range.is_finite()) {
+            let message = format!("{name} has a rescale (0028,1052 and 1053) that takes its values beyond all numbers");
+            file.faults.push(Fault::new("bad_value", message));
         }
         file
+    }
+
+    fn forget_values(&mut self) {
+        self.images.iter_mut().for_each(|image| image.values = Vec::new());
     }
 }
 
 /// Frames of one file that are looked at; a longer file is refused by its pixel data's length or its missing positions.
 const MAX_FRAMES: usize = 1 << 16;
-
-/// Geometry and rescale from one item of the shared or per-frame functional groups (PS3.3 §C.7.6.16.2).
-pub(crate) fn functional_place(groups: &DataSet<'_>) -> (Place, Option<Rescale>) {
-    let mut place = Place::default();
-    for tag in [tags::PLANE_POSITION, tags::PLANE_ORIENTATION, tags::PIXEL_MEASURES] {
-        if let Some(item) = groups.items(tag).first() {
-            place = place.or(Place::read(item));
-        }
-    }
-    (place, groups.items(tags::PIXEL_TRANSFORM).first().and_then(rescale_of))
-}
 
 impl Group {
     fn assemble(self) -> SeriesResult {
@@ -388,7 +378,7 @@ impl Group {
         let syntax = syntaxes.into_iter().collect::<Vec<_>>().join("\\");
         let mut info = SeriesInfo { modality, ..SeriesInfo::blank(images.len(), rows, columns, syntax) };
         let place = geometry(&mut images, &mut info, &mut faults);
-        describe_values(images.iter().map(|image| &image.values[..]), &mut info);
+        Range::describe(images.iter().filter_map(|image| image.range), &mut info);
         let whole = images.iter().all(|image| !image.values.is_empty());
         info.faults = faults;
         let Some(StackPlace { lps_from_voxel, even }) = place.filter(|_| whole && !unreadable) else {
@@ -405,29 +395,6 @@ impl Group {
         } else {
             SeriesResult { info, volume: None, stack: Some(Stack { volume, origins }) }
         }
-    }
-}
-
-/// Fills in smallest, largest and mean value of all slices.
-pub(crate) fn describe_values<'a>(slices: impl Iterator<Item = &'a [f32]>, info: &mut SeriesInfo) {
-    let slices: Vec<&[f32]> = slices.collect();
-    let of_each: Vec<(f32, f32, f64)> = slices
-        .par_iter()
-        .map(|values| {
-            let low = values.iter().copied().fold(f32::INFINITY, f32::min);
-            let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            (low, high, values.iter().map(|&v| f64::from(v)).sum())
-        })
-        .collect();
-    let count: usize = slices.iter().map(|values| values.len()).sum();
-    // slice by slice, in their order: the same sum whatever the number of threads
-    let (min, max, sum) = of_each
-        .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY, 0.0), |(low, high, sum), one| (low.min(one.0), high.max(one.1), sum + one.2));
-    if count > 0 {
-        info.value_min = Some(min.into());
-        info.value_max = Some(max.into());
-        info.value_mean = Some(sum / count as f64);
     }
 }
 
@@ -465,9 +432,9 @@ fn geometry(images: &mut [Image], info: &mut SeriesInfo, faults: &mut Vec<Fault>
         refuse(faults, "mixed_spacings", "the slices differ in PixelSpacing (0028,0030)".into());
     }
     for (missing, what) in [
-        (images.iter().filter(|i| i.place.spacing.is_none()).count(), "PixelSpacing (0028,0030)"),
+        (images.iter().filter(|i| i.place.spacing.is_none()).count(), "a sound PixelSpacing (0028,0030)"),
         (images.iter().filter(|i| i.place.axes.is_none()).count(), "a sound ImageOrientationPatient (0020,0037)"),
-        (images.iter().filter(|i| i.place.position.is_none()).count(), "ImagePositionPatient (0020,0032)"),
+        (images.iter().filter(|i| i.place.position.is_none()).count(), "a sound ImagePositionPatient (0020,0032)"),
     ] {
         if missing > 0 {
             refuse(faults, "missing_geometry", format!("{missing} of {} slices lack {what}", images.len()));
@@ -550,8 +517,7 @@ fn geometry(images: &mut [Image], info: &mut SeriesInfo, faults: &mut Vec<Fault>
         }
         even = info.uniform && straight;
     }
-    let names: BTreeSet<&str> = images.iter().filter(|image| image.values.is_empty()).map(|image| image.name.as_str()).collect();
-    sound &= names.is_empty();
+    sound &= images.iter().all(|image| image.range.is_some());
     let [row_spacing, column_spacing] = place.spacing?;
     let matrix3 = DMat3::from_cols(row * column_spacing, column * row_spacing, step_vector);
     sound.then(|| StackPlace { lps_from_voxel: DAffine3 { matrix3, translation: positions[0] }, even })

@@ -151,9 +151,11 @@ impl Grid {
         let sign: Vec<bool> = self.values.iter().map(|v| *v < 0.0).collect();
         let mut distance = self.crossings();
         let fixed: Vec<bool> = distance.iter().map(|d| d.is_finite()).collect();
+        let mut open = vec![false; distance.len()];
+        (0..distance.len()).filter(|&at| fixed[at]).for_each(|at| self.open_around(&mut open, at));
         // 8 sweeps are exact along straight characteristics; a second round settles bent ones
         for round in 0..16 {
-            self.sweep(&mut distance, &fixed, [round & 1 == 1, round >> 1 & 1 == 1, round >> 2 & 1 == 1]);
+            self.sweep(&mut distance, &fixed, &mut open, [round & 1 == 1, round >> 1 & 1 == 1, round >> 2 & 1 == 1]);
         }
         self.values = distance.into_iter().zip(sign).map(|(d, inside)| if inside { -d } else { d }).collect();
     }
@@ -182,24 +184,43 @@ impl Grid {
             .collect()
     }
 
-    /// One Gauss–Seidel sweep of |∇d| = 1 with Godunov's upwind differences.
-    fn sweep(&self, distance: &mut [f32], fixed: &[bool], backwards: [bool; 3]) {
+    /// Marks the neighbours of a node whose distance has changed.
+    fn open_around(&self, open: &mut [bool], at: usize) {
+        let [nx, ny, nz] = self.dims;
+        for (along, n, stride) in [(at % nx, nx, 1), (at / nx % ny, ny, nx), (at / (nx * ny), nz, nx * ny)] {
+            if along > 0 {
+                open[at - stride] = true;
+            }
+            if along + 1 < n {
+                open[at + stride] = true;
+            }
+        }
+    }
+
+    /// One Gauss–Seidel sweep of |∇d| = 1 with Godunov's upwind differences. A node that is not `open` has seen no neighbour change since it
+    /// was last asked, and would get the same answer: the locking of S. Bak, J. McLaughlin, D. Renzi, “Some Improvements for the Fast Sweeping
+    /// Method”, SIAM J. Sci. Comput. 32:2853–2874, 2010.
+    fn sweep(&self, distance: &mut [f32], fixed: &[bool], open: &mut [bool], backwards: [bool; 3]) {
         let [nx, ny, nz] = self.dims;
         let order = |n: usize, back: bool, at: usize| if back { n - 1 - at } else { at };
         for k in (0..nz).map(|at| order(nz, backwards[2], at)) {
             for j in (0..ny).map(|at| order(ny, backwards[1], at)) {
                 for i in (0..nx).map(|at| order(nx, backwards[0], at)) {
                     let at = i + nx * (j + ny * k);
-                    if fixed[at] {
+                    if !open[at] || fixed[at] {
                         continue;
                     }
+                    open[at] = false;
                     let near = |index: usize, n: usize, stride: usize| {
                         let before = if index > 0 { distance[at - stride] } else { f32::INFINITY };
                         let after = if index + 1 < n { distance[at + stride] } else { f32::INFINITY };
                         before.min(after)
                     };
                     let found = upwind([near(i, nx, 1), near(j, ny, nx), near(k, nz, nx * ny)]);
-                    distance[at] = distance[at].min(found);
+                    if found < distance[at] {
+                        distance[at] = found;
+                        self.open_around(open, at);
+                    }
                 }
             }
         }
@@ -208,7 +229,11 @@ impl Grid {
 
 /// Solves Σ max(d − aᵢ, 0)² = 1 for d.
 fn upwind(mut a: [f32; 3]) -> f32 {
-    a.sort_unstable_by(f32::total_cmp);
+    for (i, j) in [(0, 1), (1, 2), (0, 1)] {
+        if a[j] < a[i] {
+            a.swap(i, j);
+        }
+    }
     let mut d = a[0] + 1.0;
     if d > a[1] {
         d = 0.5 * (a[0] + a[1] + (2.0 - (a[0] - a[1]).powi(2)).max(0.0).sqrt());

@@ -223,6 +223,11 @@ impl Twin {
 
     /// Writes the folder `dir`, whole or not at all. An older twin there is replaced; anything else is left alone.
     pub fn write(&self, dir: &Path) -> Result<(), TwinError> {
+        self.write_with(dir, &[])
+    }
+
+    /// As [`Self::write`], with further files in the folder: names and contents.
+    pub fn write_with(&self, dir: &Path, further: &[(&str, &[u8])]) -> Result<(), TwinError> {
         let io = |doing, path: &Path| {
             let path = path.to_owned();
             move |source| TwinError::Io { doing, path, source }
@@ -239,11 +244,13 @@ impl Twin {
         // inside the temporary folder, which is closed to others, one with the permissions that new folders have
         let fresh = workshop.path().join("new");
         fs::create_dir(&fresh).map_err(io("written", dir))?;
-        for (name, bytes) in self.files() {
-            let target = dir.join(&name);
-            let mut file = fs::File::create(fresh.join(&name)).map_err(io("written", &target))?;
-            file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(io("written", &target))?;
-        }
+        let write = |name: &str, bytes: &[u8]| {
+            let target = dir.join(name);
+            let mut file = fs::File::create(fresh.join(name)).map_err(io("written", &target))?;
+            file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("written", &target))
+        };
+        self.files().iter().try_for_each(|(name, bytes)| write(name, bytes))?;
+        further.iter().try_for_each(|(name, bytes)| write(name, bytes))?;
         if dir.exists() {
             let old = workshop.path().join("old");
             fs::rename(dir, &old).map_err(io("replaced", dir))?;

@@ -3,6 +3,7 @@
 //! Everything here reads the simulation and draws it with entities of its own; nothing here writes to it, but for the hands that
 //! mouse and keyboard move ([`crate::tracking::plugin::LiveHands`]). Between ticks, what moves is interpolated.
 
+mod attachments;
 mod board;
 #[cfg(test)]
 mod by_hand;
@@ -35,6 +36,6 @@ pub struct TheatrePlugin;
 
 impl Plugin for TheatrePlugin {
     fn build(&self, app: &mut App) {
-        app.add_plugins((follow::plugin, scene::plugin, organ::plugin, tools::plugin, board::plugin));
+        app.add_plugins((follow::plugin, scene::plugin, organ::plugin, attachments::plugin, tools::plugin, board::plugin));
     }
 }

@@ -205,38 +205,49 @@ impl SoftBody {
         }
         let reach = RING * self.mean_edge_m;
         let weight = |x: Vec3, centre: Vec3| (2.0 - 2.0 * x.distance(centre) / reach).clamp(0.0, 1.0);
-        // elements near any front, by a grid of boxes as large as a ring
+        // fronts in a grid of boxes as large as a ring
         let cell = |x: Vec3| (x / reach).floor().as_ivec3().to_array();
         let mut cells: BTreeMap<[i32; 3], Vec<u32>> = BTreeMap::new();
         for &v in nodes.keys() {
             cells.entry(cell(at(v))).or_default().push(v);
         }
+        // the fronts within reach of each node: few nodes have any, and none outside the fronts' box
+        let (low, high) = nodes.keys().fold((Vec3::MAX, Vec3::MIN), |(low, high), &v| (low.min(at(v)), high.max(at(v))));
+        let mut fronts_of: Vec<Vec<u32>> = vec![Vec::new(); self.rest.len()];
+        for (x, fronts) in self.rest.iter().zip(&mut fronts_of) {
+            if x.cmplt(low - reach).any() || x.cmpgt(high + reach).any() {
+                continue;
+            }
+            let [i, j, k] = cell(*x);
+            for neighbour in 0..27 {
+                let key = [i + neighbour % 3 - 1, j + neighbour / 3 % 3 - 1, k + neighbour / 9 - 1];
+                let near = cells.get(&key).into_iter().flatten();
+                fronts.extend(near.filter(|&&v| x.distance_squared(at(v)) < reach * reach));
+            }
+        }
         let mut rings: BTreeMap<u32, Vec<(u32, Vec3, f32)>> = BTreeMap::new();
-        if !nodes.is_empty() {
-            for (tet, corners) in (0u32..).zip(&self.tets) {
-                let x = corners.map(at);
-                let centre = (x[0] + x[1] + x[2] + x[3]) * 0.25;
-                let [i, j, k] = cell(centre);
-                let mut is_near = false;
-                for neighbour in 0..27 {
-                    let key = [i + neighbour % 3 - 1, j + neighbour / 3 % 3 - 1, k + neighbour / 9 - 1];
-                    for &v in cells.get(&key).into_iter().flatten() {
-                        let w = x.map(|x| weight(x, at(v)));
-                        if w == [0.0; 4] {
-                            continue;
-                        }
-                        let shape = &self.shapes[tet as usize];
-                        let gradient = (0..3).map(|k| Vec3::from(shape.gradients[k]) * (w[k + 1] - w[0])).sum::<Vec3>();
-                        let arm = centre - at(v);
-                        let is_ahead = arm.dot(nodes[&v].0) > -0.2 * self.mean_edge_m * nodes[&v].0.length();
-                        let share = if is_ahead { (1.0 - arm.length() / (NEAR * self.mean_edge_m)).max(0.0) } else { 0.0 };
-                        rings.entry(v).or_default().push((tears.near.len() as u32, gradient, share));
-                        is_near = true;
-                    }
+        for (tet, corners) in (0u32..).zip(&self.tets) {
+            let mut fronts: Vec<u32> = corners.iter().flat_map(|&v| &fronts_of[v as usize]).copied().collect();
+            fronts.sort_unstable();
+            fronts.dedup();
+            let x = corners.map(at);
+            let centre = (x[0] + x[1] + x[2] + x[3]) * 0.25;
+            let mut is_near = false;
+            for v in fronts {
+                let w = x.map(|x| weight(x, at(v)));
+                let shape = &self.shapes[tet as usize];
+                let gradient = (0..3).map(|k| Vec3::from(shape.gradients[k]) * (w[k + 1] - w[0])).sum::<Vec3>();
+                let arm = centre - at(v);
+                let is_ahead = arm.dot(nodes[&v].0) > -0.2 * self.mean_edge_m * nodes[&v].0.length();
+                let share = if is_ahead { (1.0 - arm.length() / (NEAR * self.mean_edge_m)).max(0.0) } else { 0.0 };
+                // inside the ring and behind the front an element says nothing
+                if gradient != Vec3::ZERO || share > 0.0 {
+                    rings.entry(v).or_default().push((tears.near.len() as u32, gradient, share));
+                    is_near = true;
                 }
-                if is_near {
-                    tears.near.push(tet);
-                }
+            }
+            if is_near {
+                tears.near.push(tet);
             }
         }
         for (&node, &(ahead, along, length, toughness)) in &nodes {
