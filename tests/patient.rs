@@ -502,14 +502,14 @@ fn the_twin_lies_over_the_table_with_its_front_up() {
     assert!(centre(33).y < centre(5).y && centre(1).x > centre(5).x, "spine behind, spleen to the left");
 }
 
-/// Half a voxel is 1 mm here. Measured: 1.83 mm without at 8.6 mm cells, 0.8 with 4 mm ones; at 6 mm 1.45 without, 1.02 with.
+/// Half a voxel is 1 mm here. Measured at 8.6, 6 and 4 mm cells: 1.18, 0.98 and 0.75 mm; 1.83, 1.45 and 1.29 without.
 #[test]
 fn a_close_surface_lies_near_the_label_and_its_tetrahedra_stay_sound() {
     let options = ImportOptions { close_surface: true, feature_mm: 6.0, ..liver_options() };
     let (twin, report) = import(&asset("scans/ct-liver-contrast"), &options, &|_, _, _| ()).expect("the bundled scan imports");
     println!("{:?} {:?}", report.quality, report.agreement);
     assert_eq!(twin.tets.validate(), Ok(()));
-    assert!(report.quality.label_distance_p95_mm < 1.1, "{}", report.quality.label_distance_p95_mm);
+    assert!(report.quality.label_distance_p95_mm < 1.0, "{}", report.quality.label_distance_p95_mm);
     assert!(report.quality.dihedral_min_deg > 11.9, "{}", report.quality.dihedral_min_deg);
     assert!(report.agreement[0].dice > 0.985 && report.volume_error.abs() < 0.005, "{:?}", report.agreement);
 }
@@ -590,8 +590,8 @@ fn a_damaged_twin_is_refused_with_the_file_that_is_damaged() {
     }
     assert!(Twin::read(&dir).is_ok());
     for (what, from, to) in [
-        ("version", "version: 2", "version: 3"),
-        ("an unknown field", "version: 2,", "version: 2, nurse: 3,"),
+        ("version", "version: 3", "version: 4"),
+        ("an unknown field", "version: 3,", "version: 3, nurse: 3,"),
         ("Poisson's ratio", "poisson: 0.45", "poisson: 0.5"),
         ("a path", "file: \"mesh.bin\"", "file: \"../twin/mesh.bin\""),
         ("the organ", "label: 5", "label: 4"),
@@ -797,8 +797,9 @@ fn the_bundled_scan_holds_only_allowed_attributes_and_consistent_uids() {
 #[test]
 fn no_person_is_in_any_byte_of_the_twin() {
     let files = imported().0.files();
-    let (ron, binaries): (Vec<_>, Vec<_>) = files.iter().partition(|(name, _)| name == TWIN_FILE);
-    let text = String::from_utf8(ron[0].1.clone()).expect("text");
+    let (ron, binaries): (Vec<_>, Vec<_>) = files.iter().partition(|(name, _)| name.ends_with(".ron"));
+    let text: String = ron.iter().map(|(_, bytes)| String::from_utf8(bytes.clone()).expect("text")).collect();
+    assert!(ron.iter().any(|(name, _)| name == TWIN_FILE));
     assert!(!text.contains("2.25.") && !text.contains("1.3.12"), "no UID but the transfer syntax's");
     if let Some(original) = data("ct-abdomen-contrast-labelled/dicom") {
         for entry in fs::read_dir(&original).expect("a folder") {

@@ -15,7 +15,7 @@ use crate::patient::{
 pub enum Patient {
     /// What an image series is: geometry, intensities, faults
     Info(Info),
-    /// Find organs from seeds, and write them as a NIfTI label map
+    /// Find organs from seeds, or tissues by their values, and write them as a NIfTI label map
     Segment(super::segment::Segment),
     /// Make a patient twin of an image series
     Import(Box<Import>),

@@ -17,11 +17,11 @@ use super::{
 };
 use crate::geom::{DistanceField, TetMesh, Volume};
 
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 24;
 /// No dihedral angle becomes smaller than this by a move (cosine of 12°), and none that is smaller gets worse.
 const SOUND: f64 = 0.978;
 /// A vertex moves at most by this share of a cell, all rounds together.
-const REACH: f64 = 0.5;
+const REACH: f64 = 0.8;
 
 /// An organ as the mesh should show it.
 pub(super) struct Target<'a> {

@@ -3,7 +3,7 @@
 //! ```text
 //! DICOM files ─ series ─┬─► Volume (HU) ─┬─► labels on its grid ─► distance field ─► tetrahedra ─► Twin (folder)
 //! NIfTI or NRRD image ──┘                │
-//! NIfTI, NRRD or DICOM SEG labels, contours, a HU range ┘
+//! NIfTI, NRRD or DICOM SEG labels, contours, seeds, a HU range ┘
 //! ```
 //! Images stay in DICOM's patient frame (LPS, mm) until [`frame`] puts them into the world. A twin carries no person: no name, date
 //! or UID; `deidentify` does the same for image files, `pacs` for what an archive sends. Left out: registration of several series.
