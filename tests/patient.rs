@@ -110,6 +110,28 @@ fn real_series_have_the_geometry_and_the_values_that_other_readers_find() {
     }
 }
 
+/// The liver of each labelled data set, imported: volume and mean value as SimpleITK finds them (labels.csv); the body of another (facts.json).
+#[test]
+fn imports_of_real_series_hold_the_organs_that_other_readers_find() {
+    for (scan, labels, ml, mean) in [
+        ("ct-abdomen-contrast-labelled/dicom", "ct-abdomen-contrast-labelled/labels.nii.gz", 699.44, 89.3),
+        ("ct-abdomen-nifti-labelled/ct.nii.gz", "ct-abdomen-nifti-labelled/labels.nii.gz", 1043.118, 45.29),
+    ] {
+        let (Some(path), labels @ Some(_)) = (data(scan), data(labels)) else { continue };
+        let options = ImportOptions { labels, label: 5, organ: "liver".into(), feature_mm: 12.0, ..ImportOptions::default() };
+        let (twin, report) = import(&path, &options, &|_, _, _| ()).unwrap_or_else(|fault| panic!("{scan}: {fault}"));
+        assert_eq!(twin.tets.validate(), Ok(()), "{scan}");
+        let found = report.quality.label_volume_ml;
+        assert!((found / ml - 1.0).abs() < 1e-4, "{scan}: {found} ml of {ml}");
+        assert!((report.organ_mean - mean).abs() < 0.01, "{scan}: {} HU", report.organ_mean);
+    }
+    if let Some(path) = data("ct-abdomen-lidc-0314/dicom") {
+        let (_, image, _) = read_scan(&path, None, &|_, _, _| ()).expect("a volume");
+        let body = labels::by_range(&image, -299.0, 3000.0).expect("there is a body");
+        assert_eq!(body.voxels.iter().filter(|v| **v == 1).count(), 3_136_460, "body_mask_largest_6_connected_component");
+    }
+}
+
 #[test]
 fn the_answer_of_patient_info_has_the_agreed_keys_and_the_voxel_asked_for() {
     let scan = asset("scans/ct-liver-contrast");

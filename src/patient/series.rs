@@ -17,7 +17,7 @@ use super::{
     grid_file::{GridFile, MAX_VOXELS, named_like_one},
     info::{Fault, Range, SeriesInfo},
     pixels::{PixelModule, stored_frames},
-    place::{Place, functional_place, rescale_of},
+    place::{Place, Rescale, functional_place, rescale_of},
     straighten::{Stack, is_sheared, stack_of, straighten},
 };
 use crate::geom::Volume;
@@ -26,6 +26,8 @@ use crate::geom::Volume;
 const SAME_PLACE_MM: f64 = 1e-2;
 /// Steps within this share of the median step count as even.
 const EVEN_STEP: f64 = 0.01;
+/// Below this there is no air, however noisy, only padding, HU.
+const PADDING_HU: f64 = -1500.0;
 /// Equal wide steps that follow each other so often are a part of the series with a step of its own, not holes.
 const ZONE: usize = 3;
 /// Corners further than this from the line through the stack are shifted sideways, mm.
@@ -241,6 +243,7 @@ struct Image {
     rows: usize,
     columns: usize,
     place: Place,
+    rescale: Rescale,
     /// Nothing where the pixels could not be read.
     range: Option<Range>,
     /// After rescale; empty where they could not be read or are not kept.
@@ -340,11 +343,12 @@ impl FileImages {
                 // one position for all frames is no position
                 place.position = own_place.position;
             }
-            let (slope, intercept) = own_rescale.unwrap_or(rescale);
+            let rescale = own_rescale.unwrap_or(rescale);
+            let (slope, intercept) = rescale;
             let mut values = frames.next().unwrap_or_default();
             values.iter_mut().for_each(|v| *v = (f64::from(*v) * slope + intercept) as f32);
             let range = (!values.is_empty()).then(|| Range::of(&values));
-            file.images.push(Image { rows: module.rows, columns: module.columns, place, range, values });
+            file.images.push(Image { rows: module.rows, columns: module.columns, place, rescale, range, values });
         }
         if file.images.iter().filter_map(|image| image.range).any(|range| !range.is_finite()) {
             let message = format!("{name} has a rescale (0028,1052 and 1053) that takes its values beyond all numbers");
@@ -379,6 +383,7 @@ impl Group {
         let mut info = SeriesInfo { modality, ..SeriesInfo::blank(images.len(), rows, columns, syntax) };
         let place = geometry(&mut images, &mut info, &mut faults);
         Range::describe(images.iter().filter_map(|image| image.range), &mut info);
+        faults.extend(notes(&images, &info));
         let whole = images.iter().all(|image| !image.values.is_empty());
         info.faults = faults;
         let Some(StackPlace { lps_from_voxel, even }) = place.filter(|_| whole && !unreadable) else {
@@ -396,6 +401,26 @@ impl Group {
             SeriesResult { info, volume: None, stack: Some(Stack { volume, origins }) }
         }
     }
+}
+
+/// What does not stand in the way of a volume, but its reader should know.
+fn notes(images: &[Image], info: &SeriesInfo) -> Vec<Fault> {
+    let mut notes = Vec::new();
+    let first = images.first().map(|image| image.rescale);
+    if images.iter().any(|image| Some(image.rescale) != first) {
+        let message = "the slices differ in their rescale (0028,1052 and 1053); each has its own applied";
+        notes.push(Fault::new("rescale_per_slice", message));
+    }
+    if let [Some(row), Some(column), _] = info.spacing_mm
+        && (row - column).abs() > 1e-3 * row
+    {
+        notes.push(Fault::new("non_square_pixels", format!("the pixels are {row:.3} mm high and {column:.3} mm wide")));
+    }
+    if info.modality == "CT" && info.value_min.is_some_and(|low| low < PADDING_HU) {
+        let message = format!("values below {PADDING_HU} HU are padding around the scan, not tissue; for an import they are air");
+        notes.push(Fault::new("padding", message));
+    }
+    notes
 }
 
 /// Where the slices of a volume lie.
@@ -472,27 +497,30 @@ fn geometry(images: &mut [Image], info: &mut SeriesInfo, faults: &mut Vec<Fault>
     let mut even = true;
     if !steps.is_empty() && orientations.len() == 1 {
         let steps = Steps::of(&steps);
-        info.spacing_mm[2] = Some(steps.median);
+        info.spacing_mm[2] = steps.median.or(place.thickness);
         info.uniform &= steps.doubled == 0 && steps.missing == 0 && steps.uneven == 0;
-        if steps.doubled > 0 {
+        let usual = steps.median.unwrap_or_default();
+        if let Some(count) = steps.volumes {
+            let message = format!(
+                "every place holds {count} slices: the series is {count} volumes, such as time points, phases or echoes; give one of them"
+            );
+            refuse(faults, "several_time_points", message);
+        } else if steps.doubled > 0 {
             let message = format!(
                 "{} slices lie where another one lies: the series holds more than one volume, or files twice",
                 steps.doubled
             );
             refuse(faults, "repeated_positions", message);
         } else if steps.missing > 0 {
-            let message = format!(
-                "about {} slices are missing in {} gaps (the usual step is {:.3} mm)",
-                steps.missing, steps.gaps, steps.median
-            );
+            let message =
+                format!("about {} slices are missing in {} gaps (the usual step is {usual:.3} mm)", steps.missing, steps.gaps);
             refuse(faults, "missing_slices", message);
         }
         if steps.uneven > 0 {
             let message = format!(
-                "{} of {} steps between slices differ from the usual {:.3} mm; for an import the slices are resampled by position",
+                "{} of {} steps between slices differ from the usual {usual:.3} mm; for an import the slices are resampled by position",
                 steps.uneven,
-                positions.len() - 1,
-                steps.median
+                positions.len() - 1
             );
             faults.push(Fault::new("uneven_steps", message));
         }
@@ -525,9 +553,12 @@ fn geometry(images: &mut [Image], info: &mut SeriesInfo, faults: &mut Vec<Fault>
 
 /// What the steps between slices say, along the normal.
 struct Steps {
-    median: f64,
+    /// Of the steps from place to place; nothing where all slices lie in one.
+    median: Option<f64>,
     /// Slices that lie where another one lies.
     doubled: usize,
+    /// How many slices each place holds, if it is the same number, and more than one, everywhere.
+    volumes: Option<usize>,
     /// Slices that are missing, and the holes that they leave.
     missing: usize,
     gaps: usize,
@@ -537,14 +568,21 @@ struct Steps {
 
 impl Steps {
     fn of(steps: &[f64]) -> Self {
-        let median = median(steps);
+        let apart: Vec<f64> = steps.iter().copied().filter(|&step| step >= SAME_PLACE_MM).collect();
+        let places: Vec<usize> = steps.split(|&step| step >= SAME_PLACE_MM).map(|same| same.len() + 1).collect();
+        let mut found = Self {
+            median: (!apart.is_empty()).then(|| median(&apart)),
+            doubled: steps.len() - apart.len(),
+            volumes: Some(places[0]).filter(|&n| n > 1 && places.len() > 1 && places.iter().all(|&other| other == n)),
+            missing: 0,
+            gaps: 0,
+            uneven: 0,
+        };
+        let Some(median) = found.median else { return found };
         let tolerance = EVEN_STEP * median + SAME_PLACE_MM;
-        let mut found = Self { median, doubled: 0, missing: 0, gaps: 0, uneven: 0 };
-        for run in steps.chunk_by(|a, b| (a - b).abs() <= tolerance) {
+        for run in apart.chunk_by(|a, b| (a - b).abs() <= tolerance) {
             for &step in run {
-                if step < SAME_PLACE_MM {
-                    found.doubled += 1;
-                } else if step > 1.5 * median && run.len() < ZONE {
+                if step > 1.5 * median && run.len() < ZONE {
                     found.gaps += 1;
                     found.missing += (step / median).round() as usize - 1;
                 } else if (step - median).abs() > tolerance {
