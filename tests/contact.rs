@@ -146,6 +146,18 @@ mod friction {
             assert!((way[89] - way[59]).abs() < 2e-5, "{angle}°: creeps by {} m", way[89] - way[59]);
         }
     }
+
+    /// Above it a block slides with g (sin θ − μ cos θ). Tolerance: 5 %, for it leans and rocks as it sets off.
+    #[test]
+    fn a_block_slides_above_the_angle_of_friction() {
+        for angle in [30.0f32, 40.0] {
+            let way = on_a_slope(angle);
+            let expected = 9.81 * (angle.to_radians().sin() - 0.5 * angle.to_radians().cos());
+            // from three places half a second apart in all
+            let acceleration = (way[89] - 2.0 * way[67] + way[45]) / (22.0 * DT * 22.0 * DT);
+            assert!((acceleration / expected - 1.0).abs() < 0.05, "{angle}°: {acceleration} m/s², expected {expected}");
+        }
+    }
 }
 
 mod grasps {
