@@ -261,7 +261,7 @@ impl TwinModel {
 }
 
 /// What a parameter's name may end in, and the unit as it is printed; a longer ending stands before one that ends it.
-const UNITS: [(&str, &str); 11] = [
+const UNITS: [(&str, &str); 16] = [
     ("_kg_m3", "kg/m³"),
     ("_ml_per_min", "ml/min"),
     ("_per_min", "/min"),
@@ -269,9 +269,14 @@ const UNITS: [(&str, &str); 11] = [
     ("_mmhg", "mmHg"),
     ("_percent", "%"),
     ("_pa", "Pa"),
+    ("_pa_s", "Pa s"),
     ("_ml", "ml"),
     ("_ratio", ""),
+    ("_share", ""),
+    ("_invariant", ""),
+    ("_secs", "s"),
     ("_s", "s"),
+    ("_m", "m"),
     ("inr", ""),
 ];
 
