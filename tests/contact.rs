@@ -256,6 +256,10 @@ mod grasps {
 mod tissue_on_tissue {
     use super::*;
 
+    fn meeting() -> SolverSettings {
+        SolverSettings { self_contact: true, ..in_space() }
+    }
+
     fn lowest(body: &SoftBody, is_upper: impl Fn(Vec3) -> bool) -> f32 {
         let upper = body.rest_positions().iter().zip(body.positions()).filter(|(rest, _)| is_upper(**rest));
         upper.map(|(_, x)| x.y).fold(f32::MAX, f32::min)
@@ -274,7 +278,7 @@ mod tissue_on_tissue {
     /// The upper block falls on the lower one, rests on it with its weight, and lies still. Without self-contact it falls through.
     #[test]
     fn a_block_that_falls_on_another_rests_on_it() {
-        let mut body = two_blocks(in_space());
+        let mut body = two_blocks(meeting());
         let held: Vec<(u32, Vec3)> = body.pinned().iter().map(|&v| (v, body.positions()[v as usize])).collect();
         let loads = Loads { gravity: Vec3::NEG_Y * 9.81, mass_damping_per_s: 5.0, driven: &held, ..Loads::default() };
         let mut last = StepReport::default();
@@ -299,7 +303,7 @@ mod tissue_on_tissue {
         let fastest = body.velocities().iter().map(|v| v.length()).fold(0.0, f32::max);
         assert!(fastest < 1e-3, "{fastest} m/s");
 
-        let mut body = two_blocks(SolverSettings { self_contact: false, ..in_space() });
+        let mut body = two_blocks(in_space());
         for _ in 0..90 {
             step(&mut body, &Loads { driven: &[], ..loads });
         }
@@ -309,7 +313,7 @@ mod tissue_on_tissue {
     /// A block cut in two: the halves lie on one another where they were, under a load that would push one through the other.
     #[test]
     fn the_halves_of_a_cut_do_not_pass_through_one_another() {
-        let mut body = body_of(TetMesh::block([6, 6, 6], Vec3::splat(0.06)), 5e3, in_space(), |x| x.y < 1e-9);
+        let mut body = body_of(TetMesh::block([6, 6, 6], Vec3::splat(0.06)), 5e3, meeting(), |x| x.y < 1e-9);
         let corner = |x: f32, z: f32| Vec3::new(x, 0.0313, z);
         let polygon = vec![corner(-0.01, -0.01), corner(0.07, -0.01), corner(0.07, 0.07), corner(-0.01, 0.07)];
         assert_eq!(body.cut(&BladeSweep { polygon }).pieces, 2);
