@@ -4,7 +4,6 @@
 mod attach;
 mod bad_input;
 mod conform;
-mod contact;
 mod contours;
 mod damage;
 mod fuzz;

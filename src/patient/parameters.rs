@@ -205,7 +205,9 @@ mod tests {
     #[test]
     fn a_model_may_say_that_tissue_relaxes_and_has_a_capsule() {
         let predictor = |name: &str, value: f64| {
-            format!(r#"(name: "liver.{name}", at_centre: {value}, residual_sd: 0.001, low: 0, high: 100000, source: "ours")"#)
+            format!(
+                r#"(name: "liver.{name}", at_centre: {value}, residual_sd: 0.001, low: 0.00001, high: 100000, source: "ours")"#
+            )
         };
         let named =
             [("relaxation_share", 0.6), ("relaxation_tau_secs", 1.5), ("capsule_young_pa", 9e4), ("capsule_thickness_m", 1e-4)];

@@ -7,18 +7,16 @@ use super::coarse::Lattice;
 use super::contact::ContactMemory;
 use super::damage::Damage;
 use super::elements::{Element, Elements, Node, Recipe};
-use super::grasp::{Anchor, Hold};
+use super::grasp::Anchor;
 use super::material::Material;
 use super::pcg::Workspace;
 use super::potential::Tick;
 use super::response::{ResponseError, Responses};
 use super::scheme::Past;
-use super::self_contact::SelfContact;
 use super::solver::SolverSettings;
 use super::surface::Surface;
 use super::tear::Tears;
 use super::terms::Terms;
-use super::unfold::Folds;
 use crate::geom::{MeshError, TetMesh};
 
 /// What a body is made from.
@@ -127,9 +125,6 @@ pub struct SoftBody {
     pub(super) surface: Surface,
     pub(super) pieces: Pieces,
     pub(super) anchors: Vec<Anchor>,
-    pub(super) holds: Vec<Hold>,
-    pub(super) self_contact: SelfContact,
-    pub(super) folds: Folds,
     pub(super) contact_memory: ContactMemory,
     pub(super) terms: Terms,
     pub(super) settings: SolverSettings,
@@ -209,9 +204,6 @@ impl SoftBody {
             blocks_are_whole: false,
             clamped_ticks_left: 0,
             anchors: Vec::new(),
-            holds: Vec::new(),
-            self_contact: SelfContact::default(),
-            folds: Folds::default(),
             contact_memory: ContactMemory::default(),
             terms: Terms::default(),
             // the edge of a regular tetrahedron of the mean volume

@@ -29,10 +29,6 @@ pub struct ToolForce {
     pub grip_n: Vec3,
     /// The tissue's resistance to blades that close.
     pub cut_n: Vec3,
-    /// Force with which the jaws pinch what they hold, N.
-    pub pinch_n: f32,
-    /// Mean pressure on the tissue between them, Pa.
-    pub pinch_pa: f32,
 }
 
 impl ToolForce {
@@ -86,7 +82,7 @@ pub struct AttachmentLost {
     pub loss: BandLoss,
 }
 
-/// Tissue slid out of the jaws of a tool.
+/// Tissue was torn out of the jaws of a tool.
 #[derive(Message, Debug, Clone)]
 pub struct GripSlipped {
     pub tissue: Entity,
@@ -94,7 +90,7 @@ pub struct GripSlipped {
     pub force_n: f32,
 }
 
-/// A body could not be solved in this tick and rests at its last good pose, or a part of it had to be put back in its shape.
+/// A body could not be solved in this tick and rests at its last good pose.
 #[derive(Message, Debug, Clone)]
 pub struct BodyRested {
     pub tissue: Entity,
@@ -140,8 +136,7 @@ pub fn solve_bodies(
                 tissue.tool_forces = resistance_n.map(|cut_n| ToolForce { cut_n, ..ToolForce::default() });
                 for force in &report.tool_forces {
                     if let Some(slot) = tissue.tool_forces.get_mut(force.tool as usize) {
-                        let (pinch_n, pinch_pa) = (force.pinch_n, force.pinch_pa);
-                        *slot = ToolForce { contact_n: force.contact_n, grip_n: force.grip_n, pinch_n, pinch_pa, ..*slot };
+                        *slot = ToolForce { contact_n: force.contact_n, grip_n: force.grip_n, ..*slot };
                     }
                 }
                 let bruises = tissue.body.bruise(&report, TICK_SECS);
@@ -150,11 +145,6 @@ pub fn solve_bodies(
                 losses.extend(tissue.body.give_way());
                 lost.write_batch(losses.into_iter().map(|loss| AttachmentLost { tissue: entity, loss }));
                 torn.write_batch(tissue.body.tear().map(|tear| TissueTorn { tissue: entity, tear }));
-                if report.unfolded > 0 {
-                    let why =
-                        format!("{} elements stayed inside out: they rest in their own shape where they were", report.unfolded);
-                    rested.write(BodyRested { tissue: entity, why });
-                }
                 for tool in report.slipped {
                     let force_n = last.get(tool as usize).map_or(0.0, |force| force.grip_n.length());
                     slipped.write(GripSlipped { tissue: entity, tool, force_n });

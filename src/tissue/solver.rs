@@ -10,7 +10,7 @@
 //!
 //! The vectors and elements of a tick are cut into blocks that a crew of threads shares (`crew`); what a block holds does not depend on their number.
 //!
-//! Limits: backward Euler damps fast motion by itself ([`TimeScheme`] has another); contact is a stiff penalty that the tissue sinks into by its own force over it.
+//! Limits: backward Euler damps fast motion by itself ([`TimeScheme`] has another); contact is a stiff penalty, so tissue gives way by some per cent of its own indentation.
 
 use glam::Vec3;
 
@@ -43,23 +43,15 @@ pub struct SolverSettings {
     pub contact_stiffness: f32,
     /// Distance kept between a tool's surface and the tissue's, m.
     pub contact_margin_m: f32,
-    /// Newton steps a tick at most while something touches.
-    pub contact_steps_max: u32,
-    /// Whether tissue meets itself and the other pieces of its body; a tick takes some 1.6 times as long then, whether anything touches or not.
-    pub self_contact: bool,
-    /// Coulomb's coefficient of tissue on tissue.
-    pub tissue_friction: f32,
-    /// Elastic slip before what sticks slides, m.
+    /// Slip per tick below which friction is a spring, m.
     pub friction_slip_m: f32,
     /// Height of the table that everything rests on, m.
     pub floor_y_m: Option<f32>,
     pub floor_friction: f32,
     /// Stiffness of a grasped node, in units of its tissue's E times the mean edge.
     pub grip_stiffness: f32,
-    /// Force with which closed jaws pinch, N, until [`SoftBody::pinch`] says otherwise.
-    pub pinch_n: f32,
-    /// Coulomb's coefficient of toothed jaws on tissue: a hold slips at twice this times the pinch.
-    pub jaw_friction: f32,
+    /// Pull past which a hold slips, N.
+    pub hold_limit_n: f32,
 }
 
 impl Default for SolverSettings {
@@ -73,15 +65,11 @@ impl Default for SolverSettings {
             cg_iterations_max: 300,
             contact_stiffness: 10.0,
             contact_margin_m: 5e-4,
-            contact_steps_max: 8,
-            self_contact: false,
-            tissue_friction: 0.1,
-            friction_slip_m: 5e-5,
+            friction_slip_m: 2e-5,
             floor_y_m: Some(0.0),
             floor_friction: 0.5,
             grip_stiffness: 20.0,
-            pinch_n: 10.0,
-            jaw_friction: 0.4,
+            hold_limit_n: 8.0,
         }
     }
 }
@@ -109,12 +97,6 @@ pub struct ToolForce {
     pub contact_n: Vec3,
     /// By what it holds.
     pub grip_n: Vec3,
-    /// Of both, about the origin of the tool's pose, N·m.
-    pub torque_nm: Vec3,
-    /// Force with which its jaws pinch what they hold, N.
-    pub pinch_n: f32,
-    /// Mean pressure on the tissue between them, Pa.
-    pub pinch_pa: f32,
 }
 
 /// An element past its tissue's stress limit.
@@ -133,7 +115,7 @@ pub struct StepReport {
     pub tool_forces: Vec<ToolForce>,
     /// Force that each driven node needed, N, in the order of the loads.
     pub driven_forces: Vec<Vec3>,
-    /// Force of the tissue on the floor, N.
+    /// Force of the tissue on the floor, N (normal part).
     pub floor_force: Vec3,
     pub newton_steps: u32,
     pub cg_iterations: u32,
@@ -141,10 +123,8 @@ pub struct StepReport {
     pub contacts: u32,
     /// Elements had to be clamped because the potential was not convex.
     pub clamped: bool,
-    /// Tools whose hold was lost because all of it was pulled out of the jaws.
+    /// Tools whose hold was lost because it was pulled past its limit.
     pub slipped: Vec<u8>,
-    /// Elements that stayed inside out and were put back.
-    pub unfolded: u32,
     /// Largest von Mises stress, Pa.
     pub max_stress_pa: f32,
     /// The most stressed first, at most 64.
@@ -185,26 +165,15 @@ const CLAMPED_TICKS: u32 = 10;
 const MOST_OVERSTRESSED: usize = 64;
 /// Halvings of a Newton step before it is given up.
 const HALVINGS: u32 = 10;
-/// Share of the margin within which a contact's stiffness grows to its whole.
-const ONSET: f32 = 0.2;
-/// Contact is solved when a step is below this share of the slip before which it sticks: what sticks would slide otherwise, and the reverse.
-const SETTLED: f32 = 0.1;
-/// While something touches, systems are solved this much closer: stiff contacts hide what is left of soft motion.
-const CLOSER: f32 = 0.2;
 /// Corrections below this share of the mean edge are rounding.
 const ROUNDING: f32 = 2e-5;
 
 /// No Newton step moves a node farther than this many mean edges: the quadratic model it comes from holds no farther.
 const LONGEST_MOVE: f32 = 2.0;
 
-/// The farthest that a step moves a node, m.
-fn longest(step: &[Node]) -> f32 {
-    step.iter().map(|s| s[0] * s[0] + s[1] * s[1] + s[2] * s[2]).fold(0.0f32, f32::max).sqrt()
-}
-
 /// Scales a step down until no node moves farther than `limit_m`.
 fn shorten(step: &mut [Node], limit_m: f32) {
-    let longest = longest(step);
+    let longest = step.iter().map(|s| s[0] * s[0] + s[1] * s[1] + s[2] * s[2]).fold(0.0f32, f32::max).sqrt();
     if longest > limit_m {
         let share = limit_m / longest;
         step.iter_mut().for_each(|s| *s = s.map(|component| component * share));
@@ -223,11 +192,7 @@ impl SoftBody {
         let contacts = contact::Contacts::begin(self, loads.tools, &tick.moved);
         let mut terms = std::mem::take(&mut self.terms);
         terms.slip_m = self.settings.friction_slip_m;
-        terms.onset_m = ONSET * self.settings.contact_margin_m;
-        self.find_self_contacts(&tick.moved);
-        contacts.linearise(self, loads.tools, &tick.moved, true, &mut terms);
-        self.linearise_self_contacts(&tick.moved, true, &mut terms);
-        let meets = !contacts.is_empty() || self.meets_itself();
+        contacts.linearise(self, loads.tools, &tick.moved, &mut terms);
         self.add_springs(loads.tools, &mut terms);
         self.add_ties(&mut terms.ties);
 
@@ -235,13 +200,11 @@ impl SoftBody {
         tick.evaluate(crew, &mut self.elements, &self.u, || self.lattice.work());
         let mut energy = tick.total(crew, &self.elements, &mut terms);
         let mut first_correction = 0.0;
-        let most_steps = if meets { self.settings.contact_steps_max } else { self.settings.newton_steps_max };
-        for step in 0..most_steps.max(1) {
+        for step in 0..self.settings.newton_steps_max.max(1) {
             if step == 0 {
                 self.renew_preconditioner(crew, &tick, &terms, &rule, dt_secs);
-            } else if meets {
-                contacts.linearise(self, loads.tools, &tick.moved, false, &mut terms);
-                self.linearise_self_contacts(&tick.moved, false, &mut terms);
+            } else if !contacts.is_empty() {
+                contacts.linearise(self, loads.tools, &tick.moved, &mut terms);
                 energy = tick.total(crew, &self.elements, &mut terms);
             }
             inverse.clone_from(&self.blocks);
@@ -266,14 +229,11 @@ impl SoftBody {
                 first_correction = correction;
             }
             let enough = (self.settings.newton_tolerance * first_correction).max(ROUNDING * self.mean_edge_m);
-            // contact may be stiff or free along any way, which a lagged preconditioner does not know: there the step tells how far the solution is
-            let nothing = 0.01 * ROUNDING * self.mean_edge_m;
-            if correction <= if step == 0 || meets { nothing } else { enough } {
+            if correction <= if step == 0 { 0.01 * ROUNDING * self.mean_edge_m } else { enough } {
                 break;
             }
             report.newton_steps += 1;
-            let tolerance = self.settings.cg_tolerance * if meets { CLOSER } else { 1.0 };
-            let most = self.settings.cg_iterations_max;
+            let (tolerance, most) = (self.settings.cg_tolerance, self.settings.cg_iterations_max);
             let (ending, iterations) = work.solve(&mut system, tolerance, most);
             report.cg_iterations += iterations;
             if ending == Ending::NegativeCurvature {
@@ -289,9 +249,6 @@ impl SoftBody {
             match self.search(crew, &mut tick, &mut terms, &work.solution, energy) {
                 Some(lower) => energy = lower,
                 None => break,
-            }
-            if meets && longest(&work.solution) <= SETTLED * self.settings.friction_slip_m {
-                break;
             }
         }
 
@@ -406,23 +363,19 @@ impl SoftBody {
             self.come_to_rest();
             return Err(StepError::Lost { node: node as u32 });
         }
-        for tool in loads.tools {
-            let (touched, held) = terms.on_tool(tool.tool, tool.pose.position, &self.positions, &tick.moved);
-            let (pinch_n, pinch_pa) = self.pinched(tool.tool);
-            let (contact_n, grip_n, torque_nm) = (touched.force, held.force, touched.torque + held.torque);
-            report.tool_forces.push(ToolForce { tool: tool.tool, contact_n, grip_n, torque_nm, pinch_n, pinch_pa });
-        }
         self.accept(crew, tick, rule, h, self.settings.scheme == TimeScheme::Bdf2);
         self.elements.end(crew);
         self.move_crumbs(loads.gravity, h);
         report.driven_forces = loads.driven.iter().map(|&(node, _)| vec3(tick.gradient[node as usize])).collect();
+        for tool in loads.tools {
+            let (contact_n, grip_n) = terms.force_on(tool.tool, &tick.moved);
+            report.tool_forces.push(ToolForce { tool: tool.tool, contact_n, grip_n });
+        }
         report.floor_force = terms.force_on_floor(&tick.moved);
-        report.contacts = terms.contacts.iter().filter(|c| terms.normal_force(c, &tick.moved) > 0.0).count() as u32;
-        contacts.remember(self, loads.tools, terms, &tick.moved);
+        report.contacts = terms.contacts.iter().filter(|c| c.normal_force(&tick.moved) > 0.0).count() as u32;
+        contacts.remember(self, loads.tools);
         self.note_pressure(terms, &tick.moved);
-        self.remember_self_contacts(terms, &tick.moved);
-        report.slipped = self.let_slip(loads.tools, terms, &tick.moved);
-        report.unfolded = self.unfold();
+        report.slipped = self.let_slip(&report.tool_forces);
         self.measure_stress(report);
         Ok(())
     }

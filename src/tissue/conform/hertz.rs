@@ -31,7 +31,7 @@ pub fn rows(extent: Extent) -> Result<Vec<Row>, ConformError> {
             // of the closed form, terms in the size of the contact over the ball's and the block's are left out: some 3 % here
             within: Within::Relative(0.05),
             source: "Hertz 1882; Johnson, Contact Mechanics, 1985, §4.2",
-            held_back: Some("the circle of contact spans two or three elements, which are too stiff for it"),
+            held_back: Some("the contact of a round tool on small elements does not come to rest: its faces press and let go in turn from tick to tick, so the force swings; and the circle of contact spans few elements"),
         });
     }
     Ok(rows)
