@@ -123,7 +123,7 @@ pub struct PatientInfo {
 /// Reads every series at `path` and describes it; `voxel` asks for one value (i, j, k) of the first series that makes a volume.
 ///
 /// # Errors
-/// What [`read_folder`] gives, or that there is no such voxel.
+/// What `read_folder` gives, or that there is no such voxel.
 pub fn patient_info(path: &Path, voxel: Option<[usize; 3]>, progress: &dyn Fn(usize, usize)) -> Result<PatientInfo, SeriesError> {
     let keep = if voxel.is_some() { Keep::All } else { Keep::Nothing };
     let series = read_folder(path, keep, progress)?.series;
