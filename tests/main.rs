@@ -11,6 +11,7 @@ mod grid_files;
 mod import_report;
 mod layers;
 mod model;
+mod needle;
 mod pacs;
 mod patient;
 mod program;

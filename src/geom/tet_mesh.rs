@@ -65,6 +65,25 @@ impl TetMesh {
         mesh
     }
 
+    /// The same mesh with its nodes moved at random by up to `by_m` along each axis: irregular and always the same for a seed. A node keeps
+    /// every coordinate in which it lies on the mesh's bounding box, so a box keeps its shape.
+    pub fn shaken(mut self, by_m: f32, seed: u64) -> Self {
+        let (low, high) = self.vertices.iter().fold((Vec3::MAX, Vec3::MIN), |(low, high), &x| (low.min(x), high.max(x)));
+        let near = 1e-5 * (high - low);
+        // Knuth's 64-bit linear congruential generator, upper bits
+        let mut state = seed;
+        let mut chance = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        };
+        for x in &mut self.vertices {
+            let by = Vec3::new(chance(), chance(), chance()) * by_m;
+            let inside = x.cmpgt(low + near) & x.cmplt(high - near);
+            *x += Vec3::select(inside, by, Vec3::ZERO);
+        }
+        self
+    }
+
     /// The corners of tetrahedron `tet`.
     pub fn corners(&self, tet: usize) -> [Vec3; 4] {
         self.tets[tet].map(|v| self.vertices[v as usize])
@@ -158,6 +177,19 @@ mod tests {
         assert!((mesh.volume() - 1.0 / 6.0).abs() < 1e-12);
         let right = mesh.dihedral_angles(0).iter().filter(|a| (a.to_degrees() - 90.0).abs() < 1e-6).count();
         assert_eq!(right, 3);
+    }
+
+    #[test]
+    fn a_shaken_box_keeps_its_volume_its_seed_and_positive_elements() {
+        let (cells, size) = ([6, 4, 5], Vec3::new(0.06, 0.04, 0.05));
+        let shaken = |seed| TetMesh::block(cells, size).shaken(2.5e-3, seed);
+        let mesh = shaken(7);
+        assert_eq!(mesh.validate(), Ok(()));
+        assert!((mesh.volume() / 1.2e-4 - 1.0).abs() < 1e-5);
+        assert_eq!(mesh, shaken(7));
+        assert_ne!(mesh, shaken(8));
+        let moved = mesh.vertices.iter().zip(&TetMesh::block(cells, size).vertices).filter(|(a, b)| a != b).count();
+        assert!(moved > mesh.vertices.len() / 2, "{moved} nodes moved");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use glam::Vec3;
 use super::body::{BodyError, SoftBody, find_pieces};
 use super::cut::Blade;
 use super::elements::Node;
+use super::needle::Shafts;
 use super::surface::Surface;
 use super::terms::vec3;
 
@@ -82,17 +83,18 @@ struct Tie {
     stiffness: f32,
 }
 
-/// The fibres' part of the potential.
+/// The fibres' part of the potential, and that of the needles.
 #[derive(Debug, Clone, Default)]
 pub struct Ties {
     list: Vec<Tie>,
+    pub(super) shafts: Shafts,
     /// Direction, and stiffness along and across it, of each after [`Ties::gradient`].
     state: Vec<(Vec3, f32, f32)>,
 }
 
 impl Ties {
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.list.is_empty() && self.shafts.is_empty()
     }
 
     /// J, at the displacements `moved` of this tick.
@@ -101,7 +103,7 @@ impl Ties {
             let stretch = ((tie.arm + vec3(moved[tie.node as usize])).length() - tie.length_m).max(0.0);
             f64::from(0.5 * tie.stiffness * stretch * stretch)
         };
-        self.list.iter().map(of).sum()
+        self.list.iter().map(of).sum::<f64>() + self.shafts.energy(moved)
     }
 
     /// Adds the gradient, N, and keeps the stiffness for the products that follow; both its parts are positive.
@@ -119,6 +121,7 @@ impl Ties {
             self.state.push((along, tie.stiffness, pull / length));
             add(&mut out[tie.node as usize], along * pull);
         }
+        self.shafts.gradient(moved, out);
     }
 
     pub fn product(&self, p: &[Node], out: &mut [Node]) {
@@ -126,6 +129,7 @@ impl Ties {
             let p = vec3(p[tie.node as usize]);
             add(&mut out[tie.node as usize], n * (n.dot(p) * (along - across)) + p * across);
         }
+        self.shafts.product(p, out);
     }
 
     /// Adds the diagonal blocks (xx, xy, xz, yy, yz, zz).
@@ -136,6 +140,7 @@ impl Ties {
                 *block += outer[k] * (along - across) + if matches!(k, 0 | 3 | 5) { across } else { 0.0 };
             }
         }
+        self.shafts.diagonal(out);
     }
 }
 
@@ -273,7 +278,7 @@ impl SoftBody {
         self.pieces = find_pieces(&self.tets, self.rest.len(), &self.is_held());
     }
 
-    /// Fibres of this tick.
+    /// Fibres and needles of this tick.
     pub(super) fn add_ties(&self, ties: &mut Ties) {
         ties.list.clear();
         ties.list.extend(self.bands.fibres.iter().map(|fibre| Tie {
@@ -282,6 +287,7 @@ impl SoftBody {
             length_m: fibre.length_m,
             stiffness: fibre.stiffness_n_m,
         }));
+        self.add_shafts(&mut ties.shafts);
     }
 }
 
@@ -293,7 +299,7 @@ mod tests {
     #[test]
     fn a_fibres_pull_is_the_slope_of_its_energy_and_nothing_when_slack() {
         let tie = |arm: Vec3| Tie { node: 0, arm, length_m: 0.02, stiffness: 400.0 };
-        let mut ties = Ties { list: vec![tie(Vec3::new(0.02, 0.01, 0.0)), tie(Vec3::new(0.0, 0.01, 0.0))], state: Vec::new() };
+        let mut ties = Ties { list: vec![tie(Vec3::new(0.02, 0.01, 0.0)), tie(Vec3::new(0.0, 0.01, 0.0))], ..Ties::default() };
         let moved = vec![[1e-3, 2e-3, -1e-3, 0.0]];
         let mut gradient = vec![[0.0; 4]];
         ties.gradient(&moved, &mut gradient);

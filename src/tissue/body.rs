@@ -9,6 +9,7 @@ use super::damage::Damage;
 use super::elements::{Element, Elements, Node, Recipe};
 use super::grasp::Anchor;
 use super::material::Material;
+use super::needle::Needles;
 use super::pcg::Workspace;
 use super::potential::Tick;
 use super::response::{ResponseError, Responses};
@@ -60,6 +61,8 @@ pub enum BodyError {
     Limits { tissue: String },
     #[error("the band `{name}` cannot be tied: {why}")]
     Band { name: String, why: &'static str },
+    #[error("needle {needle} cannot be driven: {why}")]
+    Needle { needle: u8, why: &'static str },
     #[error("toughness and strength of material {material} must be positive for it to tear")]
     Tearing { material: usize },
     #[error("vertex {vertex} is to be pinned, but there are only {vertices}")]
@@ -143,6 +146,7 @@ pub struct SoftBody {
     pub(super) is_crumb: Vec<bool>,
     pub(super) tears: Tears,
     pub(super) bands: Bands,
+    pub(super) needles: Needles,
     pub(super) damage: Damage,
 }
 
@@ -220,6 +224,7 @@ impl SoftBody {
             is_crumb: vec![false; nodes],
             tears: Tears::default(),
             bands: Bands::default(),
+            needles: Needles::default(),
             damage: Damage::default(),
             rest,
             tets,

@@ -203,6 +203,7 @@ impl SoftBody {
             }
         }
         self.inherit_damage(parents_of_nodes);
+        self.follow_split(parents_of_tets);
         self.order = self.order_with(parents_of_tets);
         self.responses.inherit(parents_of_tets);
         self.pinned = (0..self.rest.len() as u32).filter(|&v| self.is_pinned[v as usize]).collect();

@@ -3,7 +3,7 @@
 //! A [`SoftBody`] is flat arrays and a [`SoftBody::step`] that knows nothing of windows or wall clocks. Each tick minimises one incremental potential
 //! (`solver`), made of a stable neo-Hookean solid and what tissues do beyond it (`material`, `response`, `elements`), contact with friction and grasps (`contact`, `grasp`, `terms`), by Newton
 //! steps whose linear systems are solved without a matrix (`pcg`) under a lattice preconditioner (`coarse`). A cut splits elements and
-//! parts their faces (`cut`), and so does a tear, where the energy that it sets free pays for its surface (`tear`); what is drawn is a finer skin bound to the elements (`skin`).
+//! parts their faces (`cut`), and so does a tear, where the energy that it sets free pays for its surface (`tear`); a needle cuts a hole that holds it (`needle`); what is drawn is a finer skin bound to the elements (`skin`).
 //!
 //! Left out: viscosity beyond one damping rate, self-contact, heat and bleeding.
 
@@ -25,6 +25,7 @@ mod lanes;
 mod layout;
 mod material;
 mod membrane;
+mod needle;
 mod newton;
 mod patches;
 mod pcg;
@@ -50,6 +51,7 @@ pub use cut::{BladeSweep, CutReport};
 pub use damage::{Bruise, Limit, Measure, TissueLimits, known_tissues, limits_of};
 pub use grasp::{Anchor, GraspReport, JawRegion};
 pub use material::Material;
+pub use needle::{Needle, NeedleReport};
 pub use queries::MaterialPoint;
 pub use remove::{Region, Removal};
 pub use response::{Fibres, Membrane, Relaxation, Response, ResponseError};

@@ -48,7 +48,7 @@ impl SoftBody {
     }
 
     /// The tetrahedron that holds a point of the rest shape, or the one that comes nearest to holding it, with the point's weights.
-    fn locate(&self, rest: Vec3) -> (usize, [f32; 4]) {
+    pub(super) fn locate(&self, rest: Vec3) -> (usize, [f32; 4]) {
         let mut best = (0, [1.0, 0.0, 0.0, 0.0]);
         let mut most = f32::NEG_INFINITY;
         for tet in 0..self.tets.len() {

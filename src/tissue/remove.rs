@@ -156,6 +156,7 @@ impl SoftBody {
             numbers.push(number);
             number += u32::from(!taken);
         }
+        self.follow_removal(taken, &numbers);
         self.order.retain(|&tet| !taken[tet as usize]);
         self.order.iter_mut().for_each(|tet| *tet = numbers[*tet as usize]);
         self.elements.renumber(taken, &numbers);

@@ -9,6 +9,7 @@ mod cuts;
 mod elastica;
 mod grasping;
 mod hertz;
+mod needle;
 mod patch;
 mod poke;
 mod responses;
@@ -84,7 +85,10 @@ pub const NOT_TESTED: [NotTested; 4] = [
         case: "Truth Cube (experiment), its measured force and beads",
         because: "the published stiffness of 780–798 N/m is that of an indentation whose indenter is not given with it (a cube of 15.3 kPa and 8 cm compressed between faces has at least E·side = 1224 N/m), and the table of bead displacements is not at hand; the cube itself is tested against rubber blocks",
     },
-    NotTested { case: "needle into liver", because: "nothing punctures tissue yet" },
+    NotTested {
+        case: "needle into liver, spreading and friction predicted",
+        because: "a needle's spreading and friction are given, not predicted: what a neo-Hookean solid of liver's stiffness stores around a shaft, π μ R², is 1 % of the whole force and not the measured 18 %, because tissue stiffens as it is spread",
+    },
     NotTested { case: "suture tear-through and wound closure", because: "tissue is not sutured" },
     NotTested { case: "electrosurgery", because: "there is no heat" },
 ];
@@ -107,7 +111,7 @@ pub enum ConformError {
 type Experiment = (&'static str, fn(Extent) -> Result<Vec<Row>, ConformError>);
 
 /// The experiments, in the order of the sheet.
-pub const EXPERIMENTS: [Experiment; 14] = [
+pub const EXPERIMENTS: [Experiment; 15] = [
     ("bar", |_| bar::rows()),
     ("patch", |_| patch::rows()),
     ("tetrahedron", |_| tet::rows()),
@@ -121,5 +125,6 @@ pub const EXPERIMENTS: [Experiment; 14] = [
     ("Hertz", hertz::rows),
     ("cuts", cuts::rows),
     ("tearing", |_| tearing::rows()),
+    ("needle", |_| needle::rows()),
     ("grasping", |_| grasping::rows()),
 ];
