@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod geom;
 pub mod instrument;
+mod page;
 pub mod patient;
 pub mod rigid;
 pub mod scenario;

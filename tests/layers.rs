@@ -6,9 +6,10 @@ use std::{
 };
 
 /// Modules in the order in which they may use each other: a module uses what stands before it, never what stands after.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "units",
     "clock",
+    "page",
     "geom",
     "tissue",
     "suture",

@@ -1,7 +1,7 @@
 //! `report.html`: the assessment for people, one page that needs nothing else.
 
 use glam::DVec3;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::{
     attempt_id,
@@ -12,12 +12,11 @@ use super::{
 use crate::{
     clock::secs_at,
     instrument::{Side, ToolKind},
+    page::page,
     patient::physiology::Monitor,
     scoring::{Better, DEFINITIONS, Definition, ItemScore, Rubric, Score, motion_of},
     session::{Event, Trace},
 };
-
-const STYLE: &str = include_str!("report.css");
 
 /// The whole page. `pictures` are captions with `data:` addresses.
 ///
@@ -25,32 +24,21 @@ const STYLE: &str = include_str!("report.css");
 /// What the drawing library has to say when a plot fails.
 pub fn html(trace: &Trace, score: &Score, rubric: &Rubric, pictures: &[(String, String)]) -> Result<String, String> {
     let case = score.case.replace('_', " ");
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Assessment: " (case) ", attempt " (attempt_id(trace)) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                (masthead(&case, trace, score, rubric))
-                main {
-                    (score_section(score, rubric))
-                    (course_section(trace, score))
-                    (plot_section(trace)?)
-                    (patient_section(trace)?)
-                    (way_section(trace)?)
-                    (picture_section(pictures))
-                    (metric_section(score))
-                    (origin_section(trace, score, rubric))
-                }
-                footer { p { (DISCLAIMER) } }
-            }
+    let body = html! {
+        (masthead(&case, trace, score, rubric))
+        main {
+            (score_section(score, rubric))
+            (course_section(trace, score))
+            (plot_section(trace)?)
+            (patient_section(trace)?)
+            (way_section(trace)?)
+            (picture_section(pictures))
+            (metric_section(score))
+            (origin_section(trace, score, rubric))
         }
+        footer { p { (DISCLAIMER) } }
     };
-    Ok(page.into_string())
+    Ok(page(&format!("Assessment: {case}, attempt {}", attempt_id(trace)), "", &body))
 }
 
 fn masthead(case: &str, trace: &Trace, score: &Score, rubric: &Rubric) -> Markup {

@@ -1,12 +1,13 @@
 //! `halsted tissue conform`: the conformance sheet of this build, as text, JSON or a page.
 
-use maud::{DOCTYPE, PreEscaped, html};
+use maud::html;
 use serde_json::json;
 
 use super::{Answer, Found, print_json, print_line};
-use crate::tissue::conform::{EXPERIMENTS, Extent, NOT_TESTED, Row, Within};
-
-const STYLE: &str = include_str!("../assessment/report.css");
+use crate::{
+    page,
+    tissue::conform::{EXPERIMENTS, Extent, NOT_TESTED, Row, Within},
+};
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Conform {
@@ -103,55 +104,45 @@ fn number(value: f64) -> String {
 
 fn page(rows: &[Row], extent: Extent) -> String {
     let passed = rows.iter().filter(|row| row.passes()).count();
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Halsted: conformance of the soft tissue" }
-                style { (PreEscaped(STYLE)) ".failed-row td { background: #fbeff1; } body { max-width: 1040px; }" }
-            }
-            body {
-                header {
-                    p.maker { "Halsted " (env!("CARGO_PKG_VERSION")) " · arithmetic " (crate::tissue::ARITHMETIC) }
-                    h1 { "Conformance of the soft tissue" }
-                    div.verdict.(if passed == rows.len() { "passed" } else { "failed" }) {
-                        p.word { (passed) " of " (rows.len()) " rows pass" }
-                        p.because {
-                            "Made by " code { "halsted tissue conform --html" @if extent == Extent::Quick { " --quick" } }
-                            ": every number below was measured on this build."
-                        }
-                    }
+    let body = html! {
+        header {
+            p.maker { "Halsted " (env!("CARGO_PKG_VERSION")) " · arithmetic " (crate::tissue::ARITHMETIC) }
+            h1 { "Conformance of the soft tissue" }
+            div.verdict.(if passed == rows.len() { "passed" } else { "failed" }) {
+                p.word { (passed) " of " (rows.len()) " rows pass" }
+                p.because {
+                    "Made by " code { "halsted tissue conform --html" @if extent == Extent::Quick { " --quick" } }
+                    ": every number below was measured on this build."
                 }
-                main {
-                    table {
-                        thead { tr {
-                            th { "Experiment" } th { "Quantity" } th.n { "Measured" } th.n { "Truth" } th.n { "May be off by" } th { "Verdict" } th { "Source" }
-                        } }
-                        tbody { @for row in rows {
-                            tr.(if row.passes() { "passed-row" } else { "failed-row" }) {
-                                td { (row.case) }
-                                td { (row.quantity) @if row.unit != "1" { ", " (row.unit) } }
-                                td.n { (number(row.measured)) }
-                                td.n { (number(row.truth)) }
-                                td.n { (tolerance(row)) }
-                                td {
-                                    @if row.passes() { "pass" } @else {
-                                        strong { "fail" }
-                                        @if let Some(why) = row.held_back { span.why { (why) } }
-                                    }
-                                }
-                                td { (row.source) }
-                            }
-                        } }
-                    }
-                    h2 { "Not tested" }
-                    ul { @for absent in NOT_TESTED { li { strong { (absent.case) } ": " (absent.because) "." } } }
-                }
-                footer { p { "A research and education tool, not a medical device." } }
             }
         }
+        main {
+            table {
+                thead { tr {
+                    th { "Experiment" } th { "Quantity" } th.n { "Measured" } th.n { "Truth" } th.n { "May be off by" } th { "Verdict" } th { "Source" }
+                } }
+                tbody { @for row in rows {
+                    tr.(if row.passes() { "passed-row" } else { "failed-row" }) {
+                        td { (row.case) }
+                        td { (row.quantity) @if row.unit != "1" { ", " (row.unit) } }
+                        td.n { (number(row.measured)) }
+                        td.n { (number(row.truth)) }
+                        td.n { (tolerance(row)) }
+                        td {
+                            @if row.passes() { "pass" } @else {
+                                strong { "fail" }
+                                @if let Some(why) = row.held_back { span.why { (why) } }
+                            }
+                        }
+                        td { (row.source) }
+                    }
+                } }
+            }
+            h2 { "Not tested" }
+            ul { @for absent in NOT_TESTED { li { strong { (absent.case) } ": " (absent.because) "." } } }
+        }
+        footer { p { "A research and education tool, not a medical device." } }
     };
-    page.into_string()
+    let style = ".failed-row td { background: #fbeff1; } body { max-width: 1040px; }";
+    page::page("Halsted: conformance of the soft tissue", style, &body)
 }

@@ -3,9 +3,9 @@
 use std::{io::Write, path::Path};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use glam::DVec3;
+use glam::{DVec2, DVec3};
 
-use crate::geom::Volume;
+use crate::geom::{TriMesh, Volume};
 
 /// Widest and highest picture, pixels.
 const MOST_PIXELS: usize = 1024;
@@ -15,6 +15,9 @@ const LEAST_PIXELS: f64 = 320.0;
 /// Okabe & Ito's colours, which every common kind of colour vision tells apart.
 const CONTOURS: [[u8; 3]; 7] =
     [[240, 228, 66], [86, 180, 233], [230, 159, 0], [0, 158, 115], [204, 121, 167], [0, 114, 178], [213, 94, 0]];
+
+/// The line of a surface: none of a label's, and no tissue's.
+pub(crate) const SURFACE: [u8; 3] = [255, 255, 255];
 
 /// The planes of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,16 +92,24 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
-impl Picture {
-    /// The slice through a place (LPS, mm), in square pixels, nearest voxels; black outside the image. The outermost pixels of each label
-    /// are drawn in its colour.
-    pub fn slice<T: Copy + Into<f64>>(
-        volume: &Volume<T>,
-        labels: Option<&Volume<u8>>,
-        plane: Plane,
-        through: DVec3,
-        window: Window,
-    ) -> Self {
+/// The square pixels of a slice, and where they lie in the patient (LPS, mm).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sheet {
+    /// What is to the right and what is below.
+    axes: [DVec3; 2],
+    /// Of the upper left corner along them.
+    corner: [f64; 2],
+    /// A place in the slice, less what it has along them.
+    depth: DVec3,
+    pixel_mm: f64,
+    pub width: usize,
+    pub height: usize,
+}
+
+impl Sheet {
+    /// All of `volume` in the slice through a place, with `fineness` pixels to the smallest edge of a voxel, as far as the picture's size
+    /// allows.
+    pub fn new<T: Copy>(volume: &Volume<T>, plane: Plane, through: DVec3, fineness: f64) -> Self {
         let [right, down] = plane.axes();
         let corner = |n: usize| {
             let ijk = [0, 1, 2].map(|axis| if n >> axis & 1 == 0 { -0.5 } else { volume.dims[axis] as f64 - 0.5 });
@@ -110,16 +121,27 @@ impl Picture {
                 .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), t| (low.min(t), high.max(t)))
         };
         let ((x0, x1), (y0, y1)) = (range(right), range(down));
-        let finest = volume.spacing_mm().into_iter().fold(f64::INFINITY, f64::min);
+        let finest = volume.spacing_mm().into_iter().fold(f64::INFINITY, f64::min) / fineness;
         let longest = (x1 - x0).max(y1 - y0);
         let pixel_mm = finest.min((x1 - x0) / LEAST_PIXELS).max(longest / MOST_PIXELS as f64).max(1e-6);
         let count = |length: f64| ((length / pixel_mm).round() as usize).clamp(1, MOST_PIXELS);
-        let (width, height) = (count(x1 - x0), count(y1 - y0));
         let depth = through - right * right.dot(through) - down * down.dot(through);
+        Self { axes: [right, down], corner: [x0, y0], depth, pixel_mm, width: count(x1 - x0), height: count(y1 - y0) }
+    }
+
+    /// The centre of a pixel.
+    fn lps_of(&self, column: usize, row: usize) -> DVec3 {
+        let [right, down] = self.axes;
+        let along = |corner: f64, n: usize| corner + (n as f64 + 0.5) * self.pixel_mm;
+        self.depth + right * along(self.corner[0], column) + down * along(self.corner[1], row)
+    }
+
+    /// The values in the slice, nearest voxels; black outside the image. The outermost pixels of each label are drawn in its colour.
+    pub fn picture<T: Copy + Into<f64>>(&self, volume: &Volume<T>, labels: Option<&Volume<u8>>, window: Window) -> Picture {
+        let &Self { width, height, .. } = self;
         let voxel_from_lps = volume.lps_from_voxel.inverse();
         let voxel = |column: usize, row: usize| -> Option<usize> {
-            let at = depth + right * (x0 + (column as f64 + 0.5) * pixel_mm) + down * (y0 + (row as f64 + 0.5) * pixel_mm);
-            let ijk = voxel_from_lps.transform_point3(at).round().to_array();
+            let ijk = voxel_from_lps.transform_point3(self.lps_of(column, row)).round().to_array();
             let inside = (0..3).all(|axis| ijk[axis] >= 0.0 && ijk[axis] < volume.dims[axis] as f64);
             inside.then(|| volume.index(ijk.map(|n| n as usize)))
         };
@@ -131,9 +153,9 @@ impl Picture {
             let own = label(n);
             let beside = [
                 (column > 0).then(|| n - 1),
-                (column + 1 < width).then(|| n + 1),
+                (column + 1 < width).then_some(n + 1),
                 (row > 0).then(|| n - width),
-                (row + 1 < height).then(|| n + width),
+                (row + 1 < height).then_some(n + width),
             ];
             if own != 0 && beside.into_iter().any(|beside| beside.is_none_or(|beside| label(beside) != own)) {
                 rgb.extend(colour(own));
@@ -141,7 +163,41 @@ impl Picture {
                 rgb.extend([at.map_or(0, |at| window.grey(volume.voxels[at].into())); 3]);
             }
         }
-        Self { width, height, rgb }
+        Picture { width, height, rgb }
+    }
+
+    /// Draws the line in which the slice cuts a surface (its vertices in LPS, mm) into a picture of this sheet.
+    pub fn outline(&self, surface: &TriMesh, picture: &mut Picture) {
+        let [right, down] = self.axes;
+        for ends in surface.section(self.depth.as_vec3(), right.cross(down).as_vec3()) {
+            // in pixels, whole numbers at their centres
+            let [from, to] = ends.map(|end| {
+                let along = |axis: DVec3, corner: f64| (axis.dot(end.as_dvec3()) - corner) / self.pixel_mm - 0.5;
+                DVec2::new(along(right, self.corner[0]), along(down, self.corner[1]))
+            });
+            let steps = (to - from).abs().max_element().ceil().clamp(1.0, 2.0 * MOST_PIXELS as f64) as usize;
+            for step in 0..=steps {
+                let at = from.lerp(to, step as f64 / steps as f64).round();
+                let inside = at.min_element() >= 0.0 && at.x < self.width as f64 && at.y < self.height as f64;
+                if inside {
+                    let pixel = 3 * (at.x as usize + self.width * at.y as usize);
+                    picture.rgb[pixel..pixel + 3].copy_from_slice(&SURFACE);
+                }
+            }
+        }
+    }
+}
+
+impl Picture {
+    /// The slice through a place (LPS, mm), with the labels' outlines.
+    pub fn slice<T: Copy + Into<f64>>(
+        volume: &Volume<T>,
+        labels: Option<&Volume<u8>>,
+        plane: Plane,
+        through: DVec3,
+        window: Window,
+    ) -> Self {
+        Sheet::new(volume, plane, through, 1.0).picture(volume, labels, window)
     }
 
     /// The picture as a PNG file.
@@ -182,7 +238,7 @@ pub fn data_uri(png: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use glam::{DAffine3, DMat3};
+    use glam::{DAffine3, DMat3, Vec3};
 
     /// Voxels of 1 × 1 × 2 mm that each hold their own number; `flip` turns the rows around, in the image and in its frame.
     fn numbered(flip: bool) -> Volume<i16> {
@@ -237,6 +293,50 @@ mod tests {
         reader.next_frame(&mut rgb).expect("a frame");
         assert_eq!(rgb, picture.rgb);
         assert!(data_uri(b"foobar").ends_with(",Zm9vYmFy"));
+    }
+
+    /// A ball of 12 mm about (20, 16, 15) mm in voxels of 0.8 × 0.8 × 1 mm, and an octahedron-born ball mesh of 10 mm about the same place.
+    #[test]
+    fn the_line_of_a_ball_is_a_circle_about_its_centre_in_each_plane() {
+        let centre = DVec3::new(20.0, 16.0, 15.0);
+        let matrix3 = DMat3::from_diagonal(DVec3::new(0.8, -0.8, 1.0));
+        let frame = DAffine3 { matrix3, translation: DVec3::new(0.0, 32.0, 0.0) };
+        let volume = Volume { dims: [50, 41, 31], lps_from_voxel: frame, voxels: vec![0i16; 50 * 41 * 31] };
+        let mut ball = TriMesh {
+            vertices: [Vec3::X, Vec3::Y, Vec3::Z, Vec3::NEG_X, Vec3::NEG_Y, Vec3::NEG_Z].to_vec(),
+            triangles: vec![[0, 1, 2], [1, 3, 2], [3, 4, 2], [4, 0, 2], [1, 0, 5], [3, 1, 5], [4, 3, 5], [0, 4, 5]],
+        };
+        for _ in 0..5 {
+            let TriMesh { mut vertices, triangles } = ball;
+            let split = triangles.into_iter().flat_map(|[a, b, c]| {
+                let first = vertices.len() as u32;
+                let middle = |p: u32, q: u32| (vertices[p as usize] + vertices[q as usize]).normalize();
+                let new = [middle(a, b), middle(b, c), middle(c, a)];
+                vertices.extend(new);
+                let [ab, bc, ca] = [0, 1, 2].map(|n| first + n);
+                [[a, ab, ca], [ab, b, bc], [ca, bc, c], [ab, bc, ca]]
+            });
+            let triangles = split.collect();
+            ball = TriMesh { vertices, triangles };
+        }
+        ball.vertices.iter_mut().for_each(|v| *v = *v * 10.0 + centre.as_vec3());
+        for (plane, offset) in [(Plane::Axial, DVec3::Z), (Plane::Coronal, DVec3::Y), (Plane::Sagittal, DVec3::X)] {
+            for (off, radius) in [(0.0, 10.0), (6.0, 8.0), (10.5, 0.0)] {
+                let sheet = Sheet::new(&volume, plane, centre + offset * off, 2.0);
+                let mut picture = sheet.picture(&volume, None, Window { level: 0.0, width: 10.0 });
+                sheet.outline(&ball, &mut picture);
+                let pixels = (0..picture.width * picture.height).filter(|n| picture.rgb[3 * n..3 * n + 3] == SURFACE);
+                let middle = centre + offset * off;
+                let distances: Vec<f64> =
+                    pixels.map(|n| sheet.lps_of(n % picture.width, n / picture.width).distance(middle)).collect();
+                // a pixel's diagonal, and the facets' sag of some hundredths
+                let slack = 0.75 * sheet.pixel_mm + 0.03;
+                assert!(distances.iter().all(|d| (d - radius).abs() < slack), "{plane:?} {off}: {distances:?}");
+                let around = 2.0 * std::f64::consts::PI * radius / sheet.pixel_mm;
+                let count = distances.len() as f64;
+                assert!((0.85 * around..=1.3 * around).contains(&count), "{plane:?} {off}: {count} pixels of {around}");
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! person in it.
 
 use glam::DVec3;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 use plotters::prelude::{ChartBuilder, IntoDrawingArea, IntoFont, RGBColor, Rectangle, SVGBackend};
 
 use super::{
@@ -10,44 +10,32 @@ use super::{
     import::ImportReport,
     info::Fault,
     model::{Parameter, short, unit_of},
-    picture::{Picture, Plane, Window, colour, data_uri, middle},
+    picture::{Plane, Sheet, Window, colour, data_uri, middle},
     portrait::{View, portrait},
+    regions::part,
     twin::Twin,
 };
-
-/// The pages of an import and of an assessment look alike.
-const STYLE: &str = include_str!("../assessment/report.css");
+use crate::{geom::TriMesh, page::page};
 
 /// The whole page.
 ///
 /// # Errors
 /// What the drawing library has to say when the histogram fails.
 pub fn report_html(twin: &Twin, report: &ImportReport) -> Result<String, String> {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Import: " (twin.name) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                (masthead(twin, report))
-                main {
-                    (image_section(report))
-                    (slice_section(twin, report))
-                    (label_section(twin, report))
-                    (mesh_section(twin, report)?)
-                    @if !report.vessels.is_empty() { (vessel_section(report)) }
-                    (parameter_section(report))
-                    (uncertain_section(twin, report))
-                }
-                footer { p { "A research and education tool, not a medical device: nothing here is for diagnosis or treatment." } }
-            }
+    let body = html! {
+        (masthead(twin, report))
+        main {
+            (image_section(report))
+            (slice_section(twin, report))
+            (label_section(twin, report))
+            (mesh_section(twin, report)?)
+            @if !report.vessels.is_empty() { (vessel_section(report)) }
+            (parameter_section(report))
+            (uncertain_section(twin, report))
         }
+        footer { p { "A research and education tool, not a medical device: nothing here is for diagnosis or treatment." } }
     };
-    Ok(page.into_string())
+    Ok(page(&format!("Import: {}", twin.name), "", &body))
 }
 
 fn masthead(twin: &Twin, report: &ImportReport) -> Markup {
@@ -123,8 +111,11 @@ fn slice_section(twin: &Twin, report: &ImportReport) -> Markup {
     let window = Window::usual(&report.series.modality, &twin.volume);
     let through = frame::label_bounds(&twin.labels, twin.organ.label)
         .map_or_else(|| middle(&twin.volume), |[low, high]| (low + high) * 0.5);
+    let surfaces = surfaces_in_lps(twin);
     let pictures = Plane::ALL.map(|plane| {
-        let picture = Picture::slice(&twin.volume, Some(&twin.labels), plane, through, window);
+        let sheet = Sheet::new(&twin.volume, plane, through, 2.0);
+        let mut picture = sheet.picture(&twin.volume, Some(&twin.labels), window);
+        surfaces.iter().for_each(|surface| sheet.outline(surface, &mut picture));
         (plane, data_uri(&picture.png()))
     });
     let DVec3 { x, y, z } = through;
@@ -133,18 +124,31 @@ fn slice_section(twin: &Twin, report: &ImportReport) -> Markup {
             h2 { "Slices" }
             div.pictures {
                 @for (plane, address) in pictures {
-                    figure style=[(plane == Plane::Axial).then_some("grid-column: 1 / -1; max-width: 512px")] {
-                        img src=(address) alt={ (plane.name()) " slice with the outlines of the labels" };
+                    figure style=[(plane == Plane::Axial).then_some("grid-column: 1 / -1; max-width: 768px")] {
+                        img src=(address) alt={ (plane.name()) " slice with the outlines of the labels and of the mesh" };
                         figcaption { (capitalised(plane.name())) }
                     }
                 }
             }
             p.note {
                 (format!("Through the middle of the {} at ({x:.0}, {y:.0}, {z:.0}) mm, LPS; level {:.0}, width {:.0}. ", report.organ.name, window.level, window.width))
-                "The patient's left is on the right; in the sagittal slice the front is on the left. The lines are the labels' outermost pixels."
+                "The patient's left is on the right; in the sagittal slice the front is on the left. The coloured lines are the labels' outermost pixels, the white line is where the slice cuts the mesh."
             }
         }
     }
+}
+
+/// The mesh's surface, or that of each of its regions, in the frame of the images (mm).
+fn surfaces_in_lps(twin: &Twin) -> Vec<TriMesh> {
+    let lps_from_world = twin.world_from_lps.inverse();
+    let parts = (0..twin.regions.len()).map(|region| part(&twin.tets, &twin.tet_regions, region as u8).surface());
+    let mut surfaces: Vec<TriMesh> = parts.collect();
+    if surfaces.is_empty() {
+        surfaces.push(twin.tets.surface());
+    }
+    let vertices = surfaces.iter_mut().flat_map(|surface| &mut surface.vertices);
+    vertices.for_each(|v| *v = lps_from_world.transform_point3(v.as_dvec3()).as_vec3());
+    surfaces
 }
 
 fn label_section(twin: &Twin, report: &ImportReport) -> Markup {
