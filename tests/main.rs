@@ -12,6 +12,7 @@ mod import_report;
 mod layers;
 mod model;
 mod needle;
+mod odd_series;
 mod pacs;
 mod patient;
 mod program;

@@ -223,8 +223,8 @@ fn place(affine: &DAffine3, info: &mut SeriesInfo) {
     info.direction = Some([row.x, column.x, normal.x, row.y, column.y, normal.y, row.z, column.z, normal.z]);
     info.spacing_mm = [Some(j.length()), Some(i.length()), Some(k.dot(normal))];
     info.gantry_tilt_deg = k.cross(normal).length().atan2(k.dot(normal)).to_degrees();
-    if info.gantry_tilt_deg > super::series::TILT_DEG {
-        info.faults.push(super::series::tilted(info.gantry_tilt_deg));
+    if info.gantry_tilt_deg > super::geometry::TILT_DEG {
+        info.faults.push(super::geometry::tilted(info.gantry_tilt_deg));
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
     record::PatientRecord,
     regions::{MAX_REGIONS, RegionMesh, part, stuff_regions},
     ron_file::RonError,
-    segment::{self, Seeds, Segment},
+    segment::{self, Seeds, Segment, on_edge},
     series::{Keep, SeriesError, SeriesResult, read_folder},
     smooth::{Smoothing, smooth_distance},
     stuffing::stuff,
@@ -519,12 +519,7 @@ fn area(mesh: &TetMesh) -> f64 {
 /// What looks odd about an organ, or is good to know.
 fn plausibility(whole: &Volume<u8>, info: &SeriesInfo, mean: f64, quality: &MeshQuality) -> Vec<Fault> {
     let mut out = Vec::new();
-    let [nx, ny, nz] = whole.dims;
-    let on_edge = |at: usize| {
-        let (i, j, k) = (at % nx, at / nx % ny, at / (nx * ny));
-        i == 0 || j == 0 || k == 0 || i + 1 == nx || j + 1 == ny || k + 1 == nz
-    };
-    let cut = whole.voxels.iter().enumerate().filter(|(at, value)| **value == 1 && on_edge(*at)).count();
+    let cut = whole.voxels.iter().enumerate().filter(|(at, value)| **value == 1 && on_edge(whole.dims, *at)).count();
     if cut > 0 {
         out.push(Fault::new(
             "organ_cut_off",

@@ -11,6 +11,7 @@ use super::{
     dicom::{DataSet, DicomFile, file_name},
     grid_file::GridFile,
     info::Fault,
+    segment::parts,
     segments,
 };
 use crate::geom::Volume;
@@ -142,54 +143,12 @@ pub fn require_label(labels: &Volume<u8>, label: u8) -> Result<(), LabelError> {
     Err(LabelError::Empty { label, present: (1..=255).filter(|&l| seen[usize::from(l)]).collect() })
 }
 
-/// Label 1 where the value lies between `low` and `high`, both included: the largest part connected over voxel faces.
+/// Label 1 where the value lies between `low` and `high`, both included: the largest part connected over voxel faces, the first of equals.
 pub fn by_range(volume: &Volume<f32>, low: f32, high: f32) -> Result<Volume<u8>, LabelError> {
-    let voxels = volume.voxels.iter().map(|v| u8::from((low..=high).contains(v))).collect();
-    let mut mask = Volume { dims: volume.dims, lps_from_voxel: volume.lps_from_voxel, voxels };
-    if largest_component(&mut mask) == 0 {
-        return Err(LabelError::NoVoxelInRange { low, high });
-    }
-    Ok(mask)
-}
-
-/// Keeps the largest 6-connected part of a mask of ones (the first of equal ones) and gives its number of voxels.
-fn largest_component(mask: &mut Volume<u8>) -> usize {
-    let [nx, ny, nz] = mask.dims;
-    let mut part = vec![0u32; mask.voxels.len()];
-    let (mut best, mut best_size, mut parts) = (0, 0, 0);
-    let mut open = Vec::new();
-    for seed in 0..mask.voxels.len() {
-        if mask.voxels[seed] == 0 || part[seed] != 0 {
-            continue;
-        }
-        parts += 1;
-        part[seed] = parts;
-        open.push(seed);
-        let mut size = 0;
-        while let Some(at) = open.pop() {
-            size += 1;
-            let (i, j, k) = (at % nx, at / nx % ny, at / (nx * ny));
-            let near = [
-                (i > 0).then(|| at - 1),
-                (i + 1 < nx).then_some(at + 1),
-                (j > 0).then(|| at - nx),
-                (j + 1 < ny).then_some(at + nx),
-                (k > 0).then(|| at - nx * ny),
-                (k + 1 < nz).then_some(at + nx * ny),
-            ];
-            for next in near.into_iter().flatten() {
-                if mask.voxels[next] != 0 && part[next] == 0 {
-                    part[next] = parts;
-                    open.push(next);
-                }
-            }
-        }
-        if size > best_size {
-            (best, best_size) = (parts, size);
-        }
-    }
-    mask.voxels.iter_mut().zip(&part).for_each(|(value, &p)| *value = u8::from(p == best && p != 0));
-    best_size
+    let (part, sizes) = parts(volume.dims, |at| (low..=high).contains(&volume.voxels[at]));
+    let largest = (1..sizes.len()).rev().max_by_key(|&part| sizes[part]).ok_or(LabelError::NoVoxelInRange { low, high })?;
+    let voxels = part.into_iter().map(|part| u8::from(part as usize == largest)).collect();
+    Ok(Volume { dims: volume.dims, lps_from_voxel: volume.lps_from_voxel, voxels })
 }
 
 #[cfg(test)]
@@ -203,6 +162,11 @@ mod tests {
         let values = [50.0, 60.0, 0.0, 55.0, 0.0, 70.0, 0.0, 0.0];
         let volume = Volume { dims: [8, 1, 1], lps_from_voxel: DAffine3::IDENTITY, voxels: values.to_vec() };
         assert_eq!(by_range(&volume, 40.0, 80.0).map(|m| m.voxels).ok(), Some(vec![1, 1, 0, 0, 0, 0, 0, 0]));
+        assert_eq!(
+            by_range(&volume, 52.0, 80.0).map(|m| m.voxels).ok(),
+            Some(vec![0, 1, 0, 0, 0, 0, 0, 0]),
+            "the first of equals"
+        );
         assert!(matches!(by_range(&volume, 500.0, 600.0), Err(LabelError::NoVoxelInRange { .. })));
     }
 

@@ -20,6 +20,7 @@ mod encode;
 mod features;
 mod fit;
 pub mod frame;
+mod geometry;
 mod grid_file;
 mod import;
 mod improve;

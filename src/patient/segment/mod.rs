@@ -18,6 +18,7 @@ mod seeds;
 mod sheet;
 mod tissues;
 
+pub(super) use grow::{on_edge, parts};
 pub use label_map::write_label_map;
 pub use levels::Levels;
 pub use organs::{Segment, organs};
