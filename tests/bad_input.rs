@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR, value::PixelFragmentSequence};
 use dicom_object::{DefaultDicomObject, open_file};
-use halsted::patient::{SeriesError, patient_info, read_series};
+use halsted::patient::{ImportOptions, SeriesError, TwinError, import, patient_info, read_series};
 
 use crate::patient::{asset, codes, series};
 
@@ -60,6 +60,67 @@ fn what_may_not_be_read_is_named() {
         return;
     }
     assert!(matches!(read_series(folder.path(), &|_, _| ()), Err(SeriesError::Unreadable { path: named, .. }) if named == path));
+}
+
+/// Every file that an import is told of may be a link that leads nowhere; each is named, before anything is written.
+#[cfg(unix)]
+#[test]
+fn an_import_names_the_file_that_cannot_be_read() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let circle = folder.path().join("circle");
+    symlink(&circle, &circle).expect("linked");
+    let scan = folder.path().join("scan");
+    fs::create_dir(&scan).expect("made");
+    for n in 1..=3 {
+        fs::copy(asset(&format!("scans/ct-liver-contrast/{n:04}.dcm")), scan.join(n.to_string())).expect("copied");
+    }
+    let sound = ImportOptions { hu_range: Some((0.0, 200.0)), ..ImportOptions::default() };
+    let some = || Some(circle.clone());
+    for (what, dir, options) in [
+        ("the images", &circle, sound.clone()),
+        ("labels", &scan, ImportOptions { labels: some(), ..sound.clone() }),
+        ("seeds", &scan, ImportOptions { seeds: some(), ..sound.clone() }),
+        ("the record", &scan, ImportOptions { record: some(), ..sound.clone() }),
+        ("the model", &scan, ImportOptions { model: some(), ..sound.clone() }),
+    ] {
+        let error = import(dir, &options, &|_, _, _| ()).expect_err(what).to_string();
+        assert!(error.contains("circle") && error.contains("cannot be read"), "{what}: {error}");
+    }
+}
+
+/// A folder that a twin cannot go to is named, and what stands there stays as it was.
+#[cfg(unix)]
+#[test]
+fn a_twin_that_cannot_be_written_leaves_nothing_behind() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let twin = crate::fuzz::small_twin(folder.path());
+    let patients = folder.path().join("patients");
+    fs::create_dir(&patients).expect("made");
+    symlink("circle", patients.join("circle")).expect("linked");
+    fs::write(patients.join("note.txt"), "precious").expect("written");
+    let closed = patients.join("closed");
+    fs::create_dir(&closed).expect("made");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).expect("changed");
+    let may_write = fs::write(closed.join("probe"), "").is_ok();
+    if may_write {
+        eprintln!("not tried: this user may write everywhere");
+        fs::remove_file(closed.join("probe")).expect("removed");
+    }
+    for out in ["circle", "circle/twin", "note.txt", "note.txt/twin", "closed/twin"] {
+        if out == "closed/twin" && may_write {
+            continue;
+        }
+        let error = twin.write(&patients.join(out)).expect_err(out);
+        let TwinError::Io { path, .. } = &error else { panic!("{out}: {error}") };
+        assert!(path.starts_with(&patients), "{out}: {error}");
+    }
+    let mut left: Vec<_> = fs::read_dir(&patients).expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["circle", "closed", "note.txt"]);
+    assert_eq!(fs::read_dir(&closed).expect("a folder").count(), 0);
+    assert_eq!(fs::read(patients.join("note.txt")).expect("readable"), b"precious");
 }
 
 /// A geometry or a rescale that is no number never becomes a default in silence.

@@ -235,7 +235,7 @@ fn no_bytes_bring_the_nrrd_reader_down() {
 }
 
 /// A twin of a ball of 12 mm, made anew, so that its files are what this version writes.
-fn small_twin(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn small_twin(folder: &Path) -> Twin {
     let mut voxels = Vec::new();
     for n in 0..24 * 24 * 24 {
         let at = DVec3::new((n % 24) as f64, (n / 24 % 24) as f64, (n / 576) as f64);
@@ -248,14 +248,14 @@ fn small_twin(folder: &Path) -> Vec<(String, Vec<u8>)> {
         .expect("written");
     let smoothing = Smoothing { spacing_mm: 4.0, margin_mm: 8.0, ..Smoothing::default() };
     let options = ImportOptions { hu_range: Some((0.0, 100.0)), feature_mm: 8.0, smoothing, ..ImportOptions::default() };
-    import(&path, &options, &|_, _, _| ()).expect("a ball imports").0.files()
+    import(&path, &options, &|_, _, _| ()).expect("a ball imports").0
 }
 
 /// Changed binaries get the hash and length that `twin.ron` should name, so that the formats' own checks are tried, too.
 #[test]
 fn no_bytes_bring_the_reader_of_twins_down() {
     let temporary = tempfile::tempdir().expect("a temporary folder");
-    let files = small_twin(temporary.path());
+    let files = small_twin(temporary.path()).files();
     let contents: Vec<Vec<u8>> = files.iter().map(|(_, bytes)| bytes.clone()).collect();
     let folder = temporary.path().join("twin");
     fs::create_dir(&folder).expect("made");

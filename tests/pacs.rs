@@ -261,6 +261,102 @@ fn a_series_comes_from_orthanc_with_every_pixel_and_without_the_person() {
     assert!(matches!(missing, Err(PacsError::Status { status: 404, .. })), "{missing:?}");
 }
 
+/// A gate before a server's DICOMweb that lets through who bears the token, and no one else; the server itself is told its own password.
+fn gate(to: u16) -> u16 {
+    use std::io::{Read, Write};
+    listener(move |mut client| {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            if client.read(&mut byte).unwrap_or(0) == 0 {
+                return;
+            }
+            head.extend(byte);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let (mut sent, mut admitted) = (String::new(), false);
+        for line in head.trim_end().split("\r\n") {
+            let (name, value) = line.split_once(": ").unwrap_or((line, ""));
+            match name.to_ascii_lowercase().as_str() {
+                "authorization" => admitted = value == "Bearer t0ken",
+                "connection" => {}
+                _ => sent.push_str(&format!("{line}\r\n")),
+            }
+        }
+        if !admitted {
+            let _ = client.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            return;
+        }
+        let mut server = std::net::TcpStream::connect(("127.0.0.1", to)).unwrap();
+        // sim:s3cret
+        sent.push_str("Authorization: Basic c2ltOnMzY3JldA==\r\nConnection: close\r\n\r\n");
+        server.write_all(sent.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        server.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(2).position(|pair| pair == b"\r\n").unwrap();
+        // one request a connection: it is not to be used again
+        let _ = client.write_all(&[&answer[..end], b"\r\nConnection: close", &answer[end..]].concat());
+    })
+}
+
+#[test]
+fn a_bearer_token_opens_a_dicomweb_server_and_a_wrong_one_does_not() {
+    let Some(server) = Server::start(false) else { return };
+    let work = tempfile::tempdir().unwrap();
+    server.store(&identified(work.path(), SERIES, "ABDOMEN", 1..=3));
+    let address: Address = format!("http://127.0.0.1:{}/dicom-web", gate(server.web)).parse().unwrap();
+    let to = work.path().join("to");
+    let get = |token: &str| {
+        let connection = Connection { credentials: Credentials::Token(token.into()), ..server.connection() };
+        let found = find_series(&address, &connection, &Filter::default()).map(|found| found.len());
+        let options = DeidentifyOptions::default();
+        let fetched = fetch_series(&address, &connection, (None, SERIES), &to, &options, &|_| ());
+        (found, fetched.map(|report| report.written))
+    };
+    let (found, fetched) = get("wrong");
+    for answer in [found, fetched] {
+        assert!(matches!(answer, Err(PacsError::Unauthorised { status: 401, .. })), "{answer:?}");
+        assert!(!format!("{answer:?}").contains("wrong"), "a token is never told");
+    }
+    assert!(!to.exists());
+    let (found, fetched) = get("t0ken");
+    assert_eq!((found.unwrap(), fetched.unwrap()), (1, 3));
+    assert_eq!(fs::read_dir(&to).unwrap().count(), 3);
+}
+
+/// A disk that fills up while a series is fetched, as a limit on the size of files.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_fills_up_during_a_retrieval_is_named_and_nothing_stays() {
+    let Some(server) = Server::start(false) else { return };
+    let work = tempfile::tempdir().unwrap();
+    server.store(&identified(work.path(), SERIES, "ABDOMEN", 1..=3));
+    let folder = work.path().join("scans");
+    fs::create_dir(&folder).unwrap();
+    let to = folder.join("to");
+    for address in [server.web(), server.dicom()] {
+        // blocks of 512 or 1024 bytes; a slice takes some 150 kB
+        let run = |limit: &str| {
+            let script =
+                format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" patient fetch \"$1\" --series \"$2\" --out \"$3\"");
+            Command::new("sh")
+                .args(["-c", &script, env!("CARGO_BIN_EXE_halsted"), &address.to_string(), SERIES, to.to_str().unwrap()])
+                .envs([("HALSTED_PACS_USER", "sim"), ("HALSTED_PACS_PASSWORD", "s3cret")])
+                .output()
+                .unwrap()
+        };
+        let full = run("60");
+        let message = String::from_utf8_lossy(&full.stderr).into_owned();
+        assert_eq!(full.status.code(), Some(2), "{address}: {message}");
+        assert!(message.contains("cannot be written") && !message.contains("panicked"), "{address}: {message}");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "{address}: nothing stays");
+        let whole = run("unlimited");
+        assert!(whole.status.success(), "{address}: {}", String::from_utf8_lossy(&whole.stderr));
+        assert_eq!(fs::read_dir(&to).unwrap().count(), 3);
+        fs::remove_dir_all(&to).unwrap();
+    }
+}
+
 #[test]
 fn the_same_over_tls_and_only_with_the_right_certificate() {
     let Some(server) = Server::start(true) else { return };
