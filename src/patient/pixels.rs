@@ -10,6 +10,7 @@ use dicom_core::{DataElement, PrimitiveValue, VR, value::PixelFragmentSequence};
 use dicom_dictionary_std::tags as standard;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use dicom_pixeldata::PixelDecoder;
+use rayon::prelude::*;
 
 use super::{
     dicom::{DEFLATED, DataSet, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, Value, tags},
@@ -154,7 +155,10 @@ pub(crate) fn stored_frames(set: &DataSet<'_>, module: &PixelModule, syntax: &st
                     format!("{name} ends inside its compressed pixel data: {have} fragments are there for {} frames; fetch the file again", module.frames),
                 )
             })?;
-            frames.iter().map(|frame| decode(frame, module, syntax, name).map(|bytes| module.unpack(&bytes, false))).collect()
+            let values = |frame: &Vec<u8>| decode(frame, module, syntax, name).map(|bytes| module.unpack(&bytes, false));
+            // all of them first: which fault is told must not depend on the threads
+            let frames: Vec<Result<Vec<f32>, Fault>> = frames.par_iter().map(values).collect();
+            frames.into_iter().collect()
         }
         Some(_) if native || decodable(syntax) => {
             Err(Fault::new("bad_structure", format!("the pixel data of {name} are not laid out as its transfer syntax says")))

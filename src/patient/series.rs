@@ -19,8 +19,10 @@ use super::{
 };
 use crate::geom::Volume;
 
-/// Files decoded at once; progress is told between two lots.
-const LOT: usize = 8;
+/// Files decoded in one go for each core, so that no core waits long for the last one; progress is told between two lots …
+const LOT_PER_CORE: usize = 8;
+/// … and a lot of more than these bytes has no further file.
+const LOT_BYTES: u64 = 64 << 20;
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum SeriesError {
@@ -90,7 +92,10 @@ pub(crate) fn read_folder(path: &Path, keep: Keep, progress: &dyn Fn(usize, usiz
     let mut skipped = 0;
     let mut room = MAX_VOXELS as usize;
     progress(0, files.len());
-    for (done, lot) in files.chunks(LOT).enumerate() {
+    let mut rest = files.as_slice();
+    while !rest.is_empty() {
+        let (lot, further) = rest.split_at(lot_of(rest));
+        rest = further;
         let read = |file: &PathBuf| {
             let mut images = FileImages::read(file)?;
             images.iter_mut().filter(|_| keep == Keep::Nothing).for_each(FileImages::forget_values);
@@ -117,7 +122,7 @@ pub(crate) fn read_folder(path: &Path, keep: Keep, progress: &dyn Fn(usize, usiz
             }
             group.files.push(images);
         }
-        progress(((done + 1) * LOT).min(files.len()), files.len());
+        progress(files.len() - rest.len(), files.len());
     }
     if groups.is_empty() {
         let series = read_grids(&files, keep)?;
@@ -131,6 +136,17 @@ pub(crate) fn read_folder(path: &Path, keep: Keep, progress: &dyn Fn(usize, usiz
     let mut groups: Vec<Group> = groups.into_values().collect();
     groups.sort_by_key(|group| group.order);
     Ok(SeriesSet { series: groups.into_iter().map(Group::assemble).collect(), skipped })
+}
+
+/// How many of these files, of which there is at least one, to decode in one go.
+fn lot_of(files: &[PathBuf]) -> usize {
+    let mut bytes = 0;
+    let fits = |file: &&PathBuf| {
+        let room = bytes <= LOT_BYTES;
+        bytes += std::fs::metadata(file).map_or(0, |meta| meta.len());
+        room
+    };
+    files.iter().take(LOT_PER_CORE * rayon::current_num_threads()).take_while(fits).count()
 }
 
 /// The files that are NIfTI or NRRD, one series each.
