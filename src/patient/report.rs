@@ -237,7 +237,7 @@ fn vessel_section(report: &ImportReport) -> Markup {
                 } } } }
             }
             p.note {
-                "Centre lines through the label; the radius is that of a round tube of the branch's volume and length. "
+                "Centre lines through the label; the radius is that of a round tube of the branch's area, away from forks and ends. "
                 "A ring of vessels is cut open, and which end the blood comes from is not known."
             }
         }

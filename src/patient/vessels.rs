@@ -4,14 +4,18 @@
 //! On the nodes of the vessel's distance field, cheapest paths lead from the root, its widest end, everywhere; a step costs its
 //! length over the fourth power of the depth, which keeps paths in the middle. The furthest node that no branch covers yet starts the
 //! next branch, back to where it meets the tree; what lies within two radii of a branch is covered by it. Branches that hardly leave
-//! their parent are bumps of the wall and left out. Lines are smoothed, because a path on a grid is longer than the vessel, and the radius
-//! is the depth on the line.
+//! their parent are bumps of the wall and left out. Lines are smoothed, because a path on a grid is longer than the vessel.
+//!
+//! A branch's radius is that of the round tube with its area: what lies inside between two places away from fork and end, over the length
+//! between them. A node counts by the part of its cube that lies inside, ½ − d/h of its distance d to the wall and the step h; over a round
+//! wall these parts come to π (r² + h²/12) on the mean, and the h²/12 is taken off. On tubes of 1.5 to 7 mm, h = 1 mm, the radius is right to
+//! 1 %; from voxels of 1 × 1 × 2 mm it is what their count gives, to 4 % at 2.5 mm and above.
 //!
 //! A tree has no loops: a ring of vessels comes out cut open. Vessels thinner than two nodes of the field may break or vanish.
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet},
+    collections::{BTreeMap, BinaryHeap, HashMap, HashSet},
 };
 
 use glam::{DVec3, Vec3};
@@ -23,6 +27,8 @@ use crate::geom::DistanceField;
 const COVER: f64 = 2.0;
 /// A branch is longer than this many radii of the vessel it leaves.
 const STANDS_OUT: f64 = 2.0;
+/// Nearer to a fork or an end than this many radii a branch is not measured.
+const CLEAR: f32 = 1.5;
 /// Rounds of averaging along a line.
 const SMOOTHINGS: usize = 6;
 /// Connected parts with fewer nodes than this are specks.
@@ -35,7 +41,7 @@ pub struct VesselBranch {
     /// The branch it comes from, by number; none for one that starts at a root.
     pub parent: Option<u32>,
     pub length_mm: f64,
-    /// Of the round tube that has the branch's volume and length, the fork left out.
+    /// Of the round tube of the branch's area, away from forks and ends.
     pub radius_mm: f64,
     /// World positions (m) along the centre line, from the root outwards, the fork included, with the radius of the largest ball there
     /// (m), which a flat vessel's and a coarse grid make smaller than `radius_mm`.
@@ -114,8 +120,23 @@ impl<'a> Tracer<'a> {
         f64::from(-self.field.values[at] / self.field.spacing_m).max(0.1)
     }
 
+    /// How much of a node's cube lies inside, as if its wall were a plane along the grid.
+    fn share(&self, at: usize) -> f64 {
+        f64::from(0.5 - self.field.values[at] / self.field.spacing_m).clamp(0.0, 1.0)
+    }
+
+    /// The nodes outside beside one.
+    fn outside(&self, at: usize) -> impl Iterator<Item = usize> {
+        self.around(at, 1).map(|(there, _)| there).filter(|&there| self.field.values[there] >= 0.0)
+    }
+
     /// The nodes inside within `reach` steps along each axis, with their distance in steps.
     fn near(&self, at: usize, reach: isize) -> impl Iterator<Item = (usize, f64)> {
+        self.around(at, reach).filter(|&(there, _)| self.field.values[there] < 0.0)
+    }
+
+    /// The nodes within `reach` steps along each axis.
+    fn around(&self, at: usize, reach: isize) -> impl Iterator<Item = (usize, f64)> {
         let [i, j, k] = self.ijk(at);
         let dims = self.field.dims;
         let inside = |n: usize, d: isize, size: usize| n.checked_add_signed(d).filter(|&n| n < size);
@@ -125,7 +146,7 @@ impl<'a> Tracer<'a> {
                     let (i, j, k) = (inside(i, di, dims[0])?, inside(j, dj, dims[1])?, inside(k, dk, dims[2])?);
                     let there = i + dims[0] * (j + dims[1] * k);
                     let steps = ((di * di + dj * dj + dk * dk) as f64).sqrt();
-                    (self.field.values[there] < 0.0 && there != at).then_some((there, steps))
+                    (there != at).then_some((there, steps))
                 })
             })
         })
@@ -223,18 +244,31 @@ impl<'a> Tracer<'a> {
                 covered.extend(new.iter().copied());
             }
         }
-        // how many nodes lie nearest to each node of the tree, along the cheapest paths
-        let mut counts: Vec<Vec<u32>> = paths.iter().map(|path| vec![0; path.len()]).collect();
+        // how much lies nearest to each node of the tree, along the cheapest paths
+        let mut shares: Vec<Vec<f64>> = paths.iter().map(|path| vec![0.0; path.len()]).collect();
         let mut owner = on.clone();
+        let mut rim: BTreeMap<usize, (f32, (usize, usize))> = BTreeMap::new();
         for at in by_cost {
             let of = match owner.get(&at) {
                 Some(&of) => of,
                 None => owner[&self.before[at]],
             };
             owner.insert(at, of);
-            counts[of.0][of.1] += 1;
+            shares[of.0][of.1] += self.share(at);
+            // the wall may pass within half a node beyond: what it cuts off there belongs to the deepest node beside it
+            if -self.field.values[at] < 2.0 * self.field.spacing_m {
+                for beside in self.outside(at) {
+                    let deepest = rim.entry(beside).or_insert((f32::INFINITY, of));
+                    if self.field.values[at] < deepest.0 {
+                        *deepest = (self.field.values[at], of);
+                    }
+                }
+            }
         }
-        self.branches(&paths, &on, &counts)
+        for (at, (_, of)) in rim {
+            shares[of.0][of.1] += self.share(at);
+        }
+        self.branches(&paths, &on, &shares)
     }
 
     /// Cuts the paths at the forks; each piece knows the piece that it starts from.
@@ -242,7 +276,7 @@ impl<'a> Tracer<'a> {
         &self,
         paths: &[Vec<usize>],
         on: &HashMap<usize, (usize, usize)>,
-        counts: &[Vec<u32>],
+        shares: &[Vec<f64>],
     ) -> (Vec<VesselBranch>, Vec<(usize, usize)>) {
         let (mut out, mut tips): (Vec<VesselBranch>, Vec<(usize, usize)>) = (Vec::new(), Vec::new());
         let mut forks: Vec<Vec<usize>> = vec![Vec::new(); paths.len()];
@@ -263,8 +297,9 @@ impl<'a> Tracer<'a> {
             for end in forks[number].iter().copied().chain([path.len() - 1]) {
                 if end > start {
                     let id = out.len() as u32;
-                    let node = f64::from(self.field.spacing_m).powi(3);
-                    out.push(branch(parent, &line[start..=end], &counts[number][start..=end], node));
+                    let spacing = f64::from(self.field.spacing_m);
+                    let is_tip = end + 1 == path.len();
+                    out.push(branch(parent, is_tip, &line[start..=end], &shares[number][start..=end], spacing));
                     ends[number].push((end, id));
                     parent = Some(id);
                     start = end;
@@ -297,28 +332,41 @@ impl<'a> Tracer<'a> {
     }
 }
 
-/// `counts` nodes of `node` m³ each belong to the points of the line.
-fn branch(parent: Option<u32>, line: &[[f32; 4]], counts: &[u32], node: f64) -> VesselBranch {
+/// `shares` of nodes that are `spacing` m apart belong to the points of the line.
+fn branch(parent: Option<u32>, is_tip: bool, line: &[[f32; 4]], shares: &[f64], spacing: f64) -> VesselBranch {
     let at = |p: &[f32; 4]| Vec3::new(p[0], p[1], p[2]);
     let step = |i: usize| f64::from(at(&line[i - 1]).distance(at(&line[i])));
     let length: f64 = (1..line.len()).map(step).sum();
-    // in the fork the vessel is its parent
-    let clear = (1..line.len()).find(|&i| parent.is_none() || at(&line[i]).distance(at(&line[0])) > line[0][3]).unwrap_or(1);
-    let clear = if clear + 1 < line.len() { clear } else { 1 };
-    let part: f64 = (clear..line.len()).map(step).sum();
-    let volume = f64::from(counts[clear..].iter().sum::<u32>()) * node;
+    // in a fork it is another vessel too, and at its end no tube
+    let first = line.len() - 1;
+    let reach = |end: usize| {
+        let radius = if end == 0 && parent.is_some() { line[0][3] } else { line.iter().map(|p| p[3]).fold(0.0, f32::max) };
+        let clear = |i: &usize| at(&line[*i]).distance(at(&line[end])) > CLEAR * radius;
+        if end == 0 { (0..line.len()).find(clear) } else { (0..line.len()).rev().find(clear) }
+    };
+    let (from, to) = (reach(0).unwrap_or(first), if is_tip { reach(first).unwrap_or(0) } else { first });
+    let (from, to) = if to > from + 1 { (from, to) } else { (0, first) };
+    // half of the outermost points' shares lie beyond the line between them
+    let within: f64 = shares[from..=to].iter().sum::<f64>() - 0.5 * (shares[from] + shares[to]);
+    let part: f64 = (from + 1..=to).map(step).sum();
     let stated = |metres: f64| (metres * 1e7).round() / 1e4;
     VesselBranch {
         parent,
         length_mm: stated(length),
-        radius_mm: stated((volume / (std::f64::consts::PI * part)).sqrt()),
+        radius_mm: stated((within * spacing.powi(3) / (std::f64::consts::PI * part) - spacing.powi(2) / 12.0).max(0.0).sqrt()),
         line: line.to_vec(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use glam::{DAffine3, DMat3};
+
     use super::*;
+    use crate::{
+        geom::Volume,
+        patient::smooth::{Smoothing, smooth_distance},
+    };
 
     /// Distance to a tube with round ends.
     fn tube(p: Vec3, a: Vec3, b: Vec3, radius: f32) -> f32 {
@@ -346,10 +394,52 @@ mod tests {
         let mut found: Vec<(f64, f64)> = tree.branches.iter().map(|b| (b.radius_mm, b.length_mm)).collect();
         found.sort_by(|a, b| a.0.total_cmp(&b.0));
         for ((radius, length), (true_radius, true_length)) in found.iter().zip([(2.5, 32.5), (3.5, 33.5), (5.0, 45.0)]) {
-            assert!((radius - true_radius).abs() < 0.4, "radius {radius}, not {true_radius}");
+            assert!((radius / true_radius - 1.0).abs() < 0.025, "radius {radius}, not {true_radius}");
             // where the fork lies on the line is known to about a radius
             assert!((length - true_length).abs() < 5.0, "length {length}, not {true_length}");
         }
         assert!((tree.length_mm() - 111.0).abs() < 6.0, "{}", tree.length_mm());
+    }
+
+    /// Tubes of 50 mm in several directions, 0.4 mm off the grid's nodes; then the same as voxels of 0.98 × 0.98 × 2 mm, held against the
+    /// radius that their count alone gives, because so few voxels are not the tube (21 % of a radius of 2 mm along x).
+    #[test]
+    fn a_tilted_tube_has_its_radius_from_its_distances_and_from_voxels() {
+        const HALF_MM: f64 = 25.0;
+        let along = [DVec3::X, DVec3::Z, DVec3::new(0.6, 0.5, 0.3), DVec3::new(0.3, -0.4, 0.8), DVec3::new(0.7, 0.7, 0.1)];
+        for (radius, along) in [1.5, 2.0, 2.5, 3.5, 5.0, 7.0].into_iter().flat_map(|r| along.map(|d| (r, d.normalize()))) {
+            let reach = (along.abs() * HALF_MM + DVec3::splat(radius + 6.0)).ceil();
+            let (origin, dims) = ((-reach * 1e-3).as_vec3(), (2.0 * reach).to_array().map(|n| n as usize + 1));
+            let ijk = |dims: [usize; 3], n: usize| {
+                DVec3::from([n % dims[0], n / dims[0] % dims[1], n / (dims[0] * dims[1])].map(|n| n as f64))
+            };
+            let end = (along * HALF_MM * 1e-3).as_vec3();
+            let place = |n: usize| ijk(dims, n).as_vec3() * 1e-3 + origin + Vec3::new(3e-4, 1e-4, -2e-4);
+            let values = (0..dims.iter().product()).map(|n| tube(place(n), -end, end, radius as f32 * 1e-3)).collect();
+            let field = DistanceField { origin, spacing_m: 1e-3, dims, values };
+            let found = VesselTree::trace(1, "tube", &field).branches;
+            assert!(found.len() == 1 && (found[0].radius_mm / radius - 1.0).abs() < 0.012, "{radius} {along}: {found:?}");
+
+            let spacing = DVec3::new(0.98, 0.98, 2.0);
+            let dims = (2.0 * reach / spacing).ceil().to_array().map(|n| n as usize + 1);
+            let lps_from_voxel = DAffine3 { matrix3: DMat3::from_diagonal(spacing), translation: -reach };
+            let inside = |n: usize| {
+                let at = lps_from_voxel.transform_point3(ijk(dims, n));
+                at.dot(along).abs() < HALF_MM && at.reject_from(along).length() < radius
+            };
+            let voxels: Vec<u8> = (0..dims.iter().product()).map(|n| u8::from(inside(n))).collect();
+            let mm3 = voxels.iter().filter(|v| **v == 1).count() as f64 * spacing.element_product();
+            let counted = (mm3 / (2.0 * HALF_MM * std::f64::consts::PI)).sqrt();
+            let labels = Volume { dims, lps_from_voxel, voxels };
+            let fine = Smoothing { spacing_mm: 1.0, sigma_mm: 1.0, margin_mm: 4.0 };
+            let field = smooth_distance(&labels, 1, &DAffine3::from_scale(DVec3::splat(1e-3)), &fine).expect("a field");
+            let found = VesselTree::trace(1, "tube", &field).branches;
+            // a step of half a voxel along the grid or of a slice moves a thin tube's ends
+            let slack = if radius > 2.2 { 0.045 } else { 0.06 };
+            assert!(
+                found.len() == 1 && (found[0].radius_mm / counted - 1.0).abs() < slack,
+                "{radius} {along} {counted}: {found:?}"
+            );
+        }
     }
 }
