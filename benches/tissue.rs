@@ -17,15 +17,51 @@ use serde_json::{Value, json};
 
 const DT: f32 = 1.0 / 90.0;
 const BEAM: Vec3 = Vec3::new(0.2, 0.05, 0.05);
+const HANDLED: Vec3 = Vec3::new(0.12, 0.05, 0.09);
 const PEER_ARGUMENTS: [&str; 7] = ["solver=fem", "model=nh", "substeps=1", "cg=200", "cgtol=1e-3", "threads=1", "budget=120"];
 
-/// Cells of the beam, and where the free end settles (x, z), m: double-precision Newton with a direct solver on the same mesh.
-const SETTLED: [([usize; 3], f64, f64); 4] = [
-    ([13, 4, 4], 0.12821, -0.12867),
-    ([20, 7, 7], 0.11950, -0.13569),
-    ([40, 10, 10], 0.11433, -0.13980),
-    ([51, 14, 14], 0.11317, -0.14070),
-];
+/// What double-precision Newton with a direct solver says of the same meshes.
+const REFERENCES: &str = include_str!("../tests/data/tissue_reference.json");
+
+/// The beams: their names among the references, and their cells.
+const BEAMS: [(&str, [usize; 3]); 4] =
+    [("beam_1k", [13, 4, 4]), ("beam_5k", [20, 7, 7]), ("beam_20k", [40, 10, 10]), ("beam_50k", [51, 14, 14])];
+
+/// Floating-point operations of one element in one product, and the bytes of its own that it reads, counted by hand.
+const FLOPS: f64 = 270.0;
+const BYTES: f64 = 92.0;
+
+/// A reference's settled tip and the tip's path, m; what it does not have is empty.
+#[derive(Default)]
+struct Reference {
+    tip: Option<DVec3>,
+    path: Vec<DVec3>,
+    /// The nodes of the tip, where they are not the free end.
+    vertices: Vec<usize>,
+    /// A driven vertex, and its force at each millimetre, N.
+    vertex: u32,
+    force_n: Vec<f64>,
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_f64).collect()
+}
+
+fn points(value: &Value) -> Vec<DVec3> {
+    value.as_array().into_iter().flatten().map(|at| DVec3::from_slice(&numbers(at))).collect()
+}
+
+fn reference(name: &str) -> Reference {
+    let all: Value = serde_json::from_str(REFERENCES).expect("valid JSON");
+    let of = &all["meshes"][name];
+    Reference {
+        tip: of["tip_m"].is_array().then(|| DVec3::from_slice(&numbers(&of["tip_m"]))),
+        path: points(&of["path_m"]),
+        vertices: numbers(&of["vertices"]).into_iter().map(|v| v as usize).collect(),
+        vertex: of["vertex"].as_u64().unwrap_or(0) as u32,
+        force_n: numbers(&of["force_n"]),
+    }
+}
 
 struct Plan {
     quick: bool,
@@ -36,6 +72,9 @@ struct Plan {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(at) = arguments.iter().position(|a| a == "--memory") {
+        return print_memory(&arguments[at + 1..]);
+    }
     let after = |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1)).map(PathBuf::from);
     let threads = |count| rayon::ThreadPoolBuilder::new().num_threads(count).build().expect("threads");
     let plan = Plan {
@@ -46,6 +85,7 @@ fn main() {
     };
     beams(&plan);
     shapes(&plan);
+    driven(&plan);
     handled(&plan);
     cuts(&plan);
     costs(&plan);
@@ -90,6 +130,10 @@ struct Fall {
 
 fn fall(body: &mut SoftBody, frames: usize, pool: &ThreadPool) -> Fall {
     let tip: Vec<usize> = (0..body.rest_positions().len()).filter(|&v| body.rest_positions()[v].x > BEAM.x - 1e-6).collect();
+    fall_of(body, &tip, frames, pool)
+}
+
+fn fall_of(body: &mut SoftBody, tip: &[usize], frames: usize, pool: &ThreadPool) -> Fall {
     let mut fall = Fall::default();
     for _ in 0..frames {
         let before = Instant::now();
@@ -113,9 +157,7 @@ fn peer(program: &Path, cells: [usize; 3], frames: usize) -> Option<Fall> {
     std::fs::write(&path, document.to_string()).ok()?;
     let output = Command::new(program).arg(&path).args(PEER_ARGUMENTS).arg(format!("frames={frames}")).output().ok()?;
     let answer: Value = serde_json::from_slice(&output.stdout).ok()?;
-    let numbers = |value: &Value| -> Vec<f64> { value.as_array().into_iter().flatten().filter_map(Value::as_f64).collect() };
-    let tip = answer["tip"].as_array()?.iter().map(|at| DVec3::from_slice(&numbers(at))).collect();
-    Some(Fall { ms: numbers(&answer["frame_ms"]), tip, iterations: 0 })
+    Some(Fall { ms: numbers(&answer["frame_ms"]), tip: points(&answer["tip"]), iterations: 0 })
 }
 
 fn quantile(ms: &[f64], at: f64) -> f64 {
@@ -124,11 +166,26 @@ fn quantile(ms: &[f64], at: f64) -> f64 {
     sorted.get(((sorted.len() as f64 - 1.0) * at).round() as usize).copied().unwrap_or(f64::NAN)
 }
 
-/// RMS distance of two paths over the frames that both have, as a share of how far the first one ends from its start, %.
+/// RMS distance of two paths over the frames that both have, as a share of how far the first one gets from its start, %.
 fn path_error(truth: &[DVec3], path: &[DVec3]) -> f64 {
-    let Some((first, last)) = truth.first().zip(truth.last()) else { return f64::NAN };
+    let Some(first) = truth.first() else { return f64::NAN };
     let squares: Vec<f64> = truth.iter().zip(path).map(|(a, b)| a.distance_squared(*b)).collect();
-    100.0 * (squares.iter().sum::<f64>() / squares.len().max(1) as f64).sqrt() / first.distance(*last).max(1e-9)
+    let way = truth.iter().map(|at| at.distance(*first)).fold(0.0, f64::max);
+    100.0 * (squares.iter().sum::<f64>() / squares.len().max(1) as f64).sqrt() / way.max(1e-9)
+}
+
+/// How far a path ends from where it should settle, as a share of the way from its start there, %; nothing where it ends too soon to settle.
+fn tip_error(settled: Option<DVec3>, start: DVec3, path: &[DVec3]) -> Option<f64> {
+    let last = path.last().filter(|_| path.len() >= SETTLING)?;
+    settled.map(|settled| 100.0 * last.distance(settled) / settled.distance(start))
+}
+
+/// Frames after which a fall has come to rest.
+const SETTLING: usize = 240;
+
+/// Two decimals, or a dash where there is no number.
+fn two_decimals(value: Option<f64>) -> String {
+    value.filter(|value| value.is_finite()).map_or("–".into(), |value| format!("{value:.2}"))
 }
 
 fn beams(plan: &Plan) {
@@ -138,7 +195,8 @@ fn beams(plan: &Plan) {
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let (frames, rounds) = if plan.quick { (60, 1) } else { (270, 2) };
-    for (cells, x, z) in SETTLED.into_iter().take(if plan.quick { 2 } else { 4 }) {
+    for (name, cells) in BEAMS.into_iter().take(if plan.quick { 2 } else { 4 }) {
+        let reference = reference(name);
         let truths = [plain(), patches()].map(|settings| fall(&mut beam(cells, patient(settings)), frames, &plan.two).tip);
         let (mut ours, mut other) = ([Fall::default(), Fall::default()], Fall::default());
         let mut two = [Vec::new(), Vec::new()];
@@ -156,28 +214,21 @@ fn beams(plan: &Plan) {
             }
         }
         let tets = 5 * cells.iter().product::<usize>();
-        let settled = DVec3::new(x, 0.025, z + 0.0);
         let start = DVec3::new(0.2, 0.025, 0.025);
-        let tip_error = |tip: &[DVec3]| {
-            let last = tip.last().copied().unwrap_or(DVec3::NAN);
-            100.0 * DVec3::new(last.x, 0.025, last.z).distance(settled) / settled.distance(start)
-        };
         let peer_ms = quantile(&other.ms, 0.5);
+        // the reference has no patches, and no path for the largest mesh: there this solver's own, solved to rounding, is the truth
+        let paths = [if reference.path.is_empty() { &truths[0] } else { &reference.path }, &truths[1]];
+        let tips = [reference.tip, truths[1].last().copied()];
         for (index, name) in ["each element for itself", "patches share strain"].into_iter().enumerate() {
             let own = &ours[index];
             let ms = quantile(&own.ms, 0.5);
-            // the reference has no patches: their own settled shape is the truth for them
-            let truth = truths[index].last().copied().unwrap_or(DVec3::NAN);
-            let tip = match index {
-                0 => tip_error(&own.tip),
-                _ => 100.0 * own.tip.last().map_or(f64::NAN, |tip| tip.distance(truth)) / truth.distance(start),
-            };
             println!(
-                "| {tets} | {name} | {ms:.2} ({:.2}) | {:.2} | {:.1} | {tip:.2} | {:.2} | {:.1} |",
+                "| {tets} | {name} | {ms:.2} ({:.2}) | {:.2} | {} | {} | {:.2} | {:.1} |",
                 quantile(&own.ms, 0.99),
                 quantile(&two[index], 0.5),
-                peer_ms / ms,
-                path_error(&truths[index], &own.tip),
+                two_decimals(Some(peer_ms / ms)),
+                two_decimals(tip_error(tips[index], start, &own.tip)),
+                path_error(paths[index], &own.tip),
                 f64::from(own.iterations) / frames as f64,
             );
         }
@@ -187,7 +238,7 @@ fn beams(plan: &Plan) {
             println!(
                 "| {tets} | peer | {peer_ms:.2} ({:.2}) | | 1 | | {:.2} | |",
                 quantile(&other.ms, 0.99),
-                path_error(&truths[0][..other.tip.len().min(frames)], &other.tip)
+                path_error(paths[0], &other.tip)
             );
         }
     }
@@ -195,43 +246,78 @@ fn beams(plan: &Plan) {
 
 /// The same number of elements in other shapes: nodes thrown about, and a liver from a scan.
 fn shapes(plan: &Plan) {
+    println!("\n## Other meshes, one thread and two\n");
     println!(
-        "\n## Other meshes, one thread and two\n\n| mesh | tets | ms, 1 thread: median (p99) | 2 threads | CG a frame |\n| --- | --- | --- | --- | --- |"
+        "| mesh | tets | ms, 1 thread: median (p99) | 2 threads | settled tip error % | path error % | CG a frame |\n| --- | --- | --- | --- | --- | --- | --- |"
     );
-    let frames = if plan.quick { 20 } else { 120 };
-    let mut uneven = TetMesh::block([40, 10, 10], BEAM);
-    let mut state = 7u64;
-    let mut chance = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
-    };
-    for v in &mut uneven.vertices {
-        let inside = v.cmpgt(Vec3::splat(1e-6)).all() && v.cmplt(BEAM - 1e-6).all();
-        let by = Vec3::new(chance(), chance(), chance()) * (0.5 * 0.005);
-        *v += if inside { by } else { Vec3::ZERO };
-    }
-    let mut meshes =
-        vec![("beam", TetMesh::block([40, 10, 10], BEAM)), ("beam, inner nodes moved by up to a quarter cell", uneven)];
+    let frames = if plan.quick { 20 } else { 270 };
+    let block = TetMesh::block([40, 10, 10], BEAM);
+    let mut meshes = vec![
+        ("beam_20k", "beam", block.clone()),
+        ("uneven_20k", "beam, its nodes moved by up to a fifth of a cell", block.shaken(1e-3, 7)),
+    ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/patients/liver-contrast");
     match Twin::read(&folder) {
-        Ok(twin) => meshes.push(("liver of the bundled patient", twin.tets)),
-        Err(why) => println!("| liver of the bundled patient | skipped: {why} | | | |"),
+        Ok(twin) => meshes.push(("liver", "liver of the bundled patient", twin.tets)),
+        Err(why) => println!("| liver of the bundled patient | skipped: {why} | | | | | |"),
     }
-    for (name, mesh) in meshes {
+    for (key, name, mesh) in meshes {
         let low = mesh.vertices.iter().fold(f32::INFINITY, |low, v| low.min(v.y));
-        let is_beam = name.starts_with("beam");
+        let is_beam = key != "liver";
+        let reference = reference(key);
+        let tip: Vec<usize> = match reference.vertices.as_slice() {
+            [] => (0..mesh.vertices.len()).filter(|&v| mesh.vertices[v].x > BEAM.x - 1e-6).collect(),
+            vertices => vertices.to_vec(),
+        };
+        let start = tip.iter().map(|&v| mesh.vertices[v].as_dvec3()).sum::<DVec3>() / tip.len() as f64;
         let make = || {
             let held = |x: Vec3| if is_beam { x.x < 1e-9 } else { x.y < low + 0.01 };
-            body(mesh.clone(), if is_beam { 30e3 } else { 5e3 }, SolverSettings::default(), held)
+            body(mesh.clone(), if is_beam { 30e3 } else { 5e3 }, plain(), held)
         };
-        let (one, two) = (fall(&mut make(), frames, &plan.one), fall(&mut make(), frames, &plan.two));
+        let (one, two) = (fall_of(&mut make(), &tip, frames, &plan.one), fall_of(&mut make(), &tip, frames, &plan.two));
         println!(
-            "| {name} | {} | {:.2} ({:.2}) | {:.2} | {:.1} |",
+            "| {name} | {} | {:.2} ({:.2}) | {:.2} | {} | {} | {:.1} |",
             mesh.tets.len(),
             quantile(&one.ms, 0.5),
             quantile(&one.ms, 0.99),
             quantile(&two.ms, 0.5),
+            two_decimals(tip_error(reference.tip, start, &one.tip)),
+            two_decimals(Some(path_error(&reference.path, &one.tip))),
             f64::from(one.iterations) / frames as f64
+        );
+    }
+}
+
+/// The middle of a block's top pushed in by 5 mm within half a second: what the hand feels, against the force of slow pushing.
+fn driven(plan: &Plan) {
+    println!("\n## A driven vertex: a block of 0.12 × 0.05 × 0.09 m, E 5 kPa, pushed in by 5 mm at 10 mm/s\n");
+    println!("| tets | ms, 1 thread: median (p99) | 2 threads | RMS error of the force, % of the largest |\n| --- | --- | --- | --- |");
+    for (key, cells) in [("block_7k", [16, 7, 12]), ("block_20k", [24, 10, 17])].into_iter().take(if plan.quick { 1 } else { 2 }) {
+        let reference = reference(key);
+        let run = |pool: &ThreadPool| {
+            let mut body = body(TetMesh::block(cells, HANDLED), 5e3, plain(), |x| x.y < 1e-6);
+            let start = body.positions()[reference.vertex as usize];
+            let (mut ms, mut squares) = (Vec::new(), 0.0);
+            for tick in 1..=45 {
+                let driven = [(reference.vertex, start - Vec3::Y * (0.005 * tick as f32 / 45.0))];
+                let loads = Loads { driven: &driven, mass_damping_per_s: 5.0, ..Loads::default() };
+                let before = Instant::now();
+                let report = pool.install(|| body.step(&loads, DT)).expect("a step");
+                ms.push(before.elapsed().as_secs_f64() * 1e3);
+                if let Some(force) = reference.force_n.get(tick / 9 - usize::from(tick >= 9)).filter(|_| tick % 9 == 0) {
+                    squares += (-f64::from(report.driven_forces[0].y) - force).powi(2);
+                }
+            }
+            (ms, (squares / reference.force_n.len().max(1) as f64).sqrt())
+        };
+        let ((one, error), (two, _)) = (run(&plan.one), run(&plan.two));
+        println!(
+            "| {} | {:.2} ({:.2}) | {:.2} | {} |",
+            5 * cells.iter().product::<usize>(),
+            quantile(&one, 0.5),
+            quantile(&one, 0.99),
+            quantile(&two, 0.5),
+            two_decimals(reference.force_n.last().map(|largest| 100.0 * error / largest))
         );
     }
 }
@@ -244,7 +330,7 @@ fn handled(plan: &Plan) {
     for &cells in sizes {
         let frames = if plan.quick { 20 } else { 120 };
         let run = |tools_on: bool, pool: &ThreadPool| {
-            let mesh = TetMesh::block(cells, Vec3::new(0.12, 0.05, 0.09));
+            let mesh = TetMesh::block(cells, HANDLED);
             let mut body = body(mesh, 5e3, SolverSettings::default(), |x| x.y < 1e-6);
             let held = Pose::new(Vec3::new(0.03, 0.045, 0.045), Quat::from_rotation_x(-std::f32::consts::FRAC_PI_2));
             if tools_on {
@@ -282,8 +368,9 @@ fn handled(plan: &Plan) {
 
 /// A snip, the tick that follows and the new skin: what one frame has to bear.
 fn cuts(plan: &Plan) {
+    println!("\n## A frame that cuts: snip, new skin and tick, two threads; 100 snips one frame after the other\n");
     println!(
-        "\n## A frame that cuts: snip, tick and new skin, two threads\n\n| tets at first | p50 ms | p99 ms | tets added |\n| --- | --- | --- | --- |"
+        "| tets at first | p50 ms | p99 ms | snip p50 | skin p50 | tick p50 | tick p99 | CG p50 (p99) | tets added |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     );
     let sizes: &[[usize; 3]] = if plan.quick { &[[20, 7, 7]] } else { &[[31, 8, 8], [40, 10, 10], [51, 14, 14]] };
     for &cells in sizes {
@@ -293,25 +380,43 @@ fn cuts(plan: &Plan) {
         let tets = body.tets().len();
         let mut skin = Skin::build(&body, None, 3);
         plan.two.install(|| (0..10).try_for_each(|_| body.step(&loads, DT).map(drop))).expect("steps");
-        let mut ms = Vec::new();
+        let mut ms: [Vec<f64>; 5] = Default::default();
         for snip in 0..snips {
             let at = Vec3::new(0.02 + 0.16 * (snip as f32 / snips as f32), 0.055, 0.015 + 0.004 * (snip % 5) as f32);
             let ahead = Vec3::new(0.012, -0.02, 0.0);
             let sweep = BladeSweep { polygon: vec![at, at + ahead - Vec3::Z * 0.004, at + ahead + Vec3::Z * 0.009] };
-            let before = Instant::now();
+            let begin = Instant::now();
             body.cut(&sweep);
+            let cut = begin.elapsed();
             skin.rebuild(&body, None);
-            plan.two.install(|| body.step(&loads, DT)).expect("a step");
-            ms.push(before.elapsed().as_secs_f64() * 1e3);
+            let drawn = begin.elapsed();
+            let report = plan.two.install(|| body.step(&loads, DT)).expect("a step");
+            let all = begin.elapsed();
+            for (list, time) in ms.iter_mut().zip([all, cut, drawn - cut, all - drawn]) {
+                list.push(time.as_secs_f64() * 1e3);
+            }
+            ms[4].push(report.cg_iterations.into());
         }
-        println!("| {tets} | {:.2} | {:.2} | {} |", quantile(&ms, 0.5), quantile(&ms, 0.99), body.tets().len() - tets);
+        let [p50, p99] = [0.5, 0.99].map(|at| ms.each_ref().map(|list| quantile(list, at)));
+        println!(
+            "| {tets} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.0} ({:.0}) | {} |",
+            p50[0],
+            p99[0],
+            p50[1],
+            p50[2],
+            p50[3],
+            p99[3],
+            p50[4],
+            p99[4],
+            body.tets().len() - tets
+        );
     }
 }
 
 /// What an iteration and the rest of a tick cost: the straight line through ticks that are solved more and less well.
 fn costs(plan: &Plan) {
     println!(
-        "\n## Where a tick goes, 20,000 tets, one thread\n\n| elements | ms an iteration | ms beside | ns an element and iteration |\n| --- | --- | --- | --- |"
+        "\n## Where a tick goes, one thread\n\n| tets | elements | ms an iteration | ms beside | ns an element and iteration | GFlop/s | GB/s |\n| --- | --- | --- | --- | --- | --- | --- |"
     );
     let cells = if plan.quick { [20, 7, 7] } else { [40, 10, 10] };
     let frames = if plan.quick { 10 } else { 60 };
@@ -326,7 +431,8 @@ fn costs(plan: &Plan) {
         let slope =
             points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>() / points.iter().map(|p| (p.0 - x).powi(2)).sum::<f64>();
         let tets = 5 * cells.iter().product::<usize>();
-        println!("| {name} | {slope:.3} | {:.2} | {:.1} |", y - slope * x, 1e6 * slope / tets as f64);
+        let ns = 1e6 * slope / tets as f64;
+        println!("| {tets} | {name} | {slope:.3} | {:.2} | {ns:.1} | {:.1} | {:.1} |", y - slope * x, FLOPS / ns, BYTES / ns);
     }
 }
 
@@ -338,18 +444,32 @@ fn scaling(plan: &Plan) {
         [..if plan.quick { 2 } else { 7 }];
     for &cells in sizes {
         let tets = 5 * cells.iter().product::<usize>();
-        let before = resident_bytes();
-        let mut body = beam(cells, SolverSettings::default());
-        let one = fall(&mut body, 40, &plan.one);
-        let grown = resident_bytes().zip(before).map(|(after, before)| after.saturating_sub(before) / tets);
+        let one = fall(&mut beam(cells, SolverSettings::default()), 40, &plan.one);
         let two = fall(&mut beam(cells, SolverSettings::default()), 40, &plan.two);
         let (one_ms, two_ms) = (quantile(&one.ms[5..], 0.5), quantile(&two.ms[5..], 0.5));
         println!(
             "| {tets} | {one_ms:.2} | {two_ms:.2} | {:.3} | {:.1} | {} |",
             1e3 * one_ms / tets as f64,
             f64::from(one.iterations) / 40.0,
-            grown.map_or("not known here".into(), |bytes| bytes.to_string())
+            memory_of(cells).map_or("not known here".into(), |bytes| (bytes / tets).to_string())
         );
+    }
+}
+
+/// Bytes of a body that has been stepped, found by a process of its own: in this one freed memory would be used again unseen.
+fn memory_of(cells: [usize; 3]) -> Option<usize> {
+    let own = std::env::current_exe().ok()?;
+    let output = Command::new(own).arg("--memory").args(cells.map(|n| n.to_string())).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+fn print_memory(cells: &[String]) {
+    let cells: Vec<usize> = cells.iter().filter_map(|n| n.parse().ok()).collect();
+    let (Some(&[x, y, z]), Some(before)) = (cells.first_chunk::<3>(), resident_bytes()) else { return };
+    let mut body = beam([x, y, z], SolverSettings::default());
+    let stepped = body.step(&weight(), DT).and_then(|_| body.step(&weight(), DT));
+    if let (Ok(_), Some(after)) = (stepped, resident_bytes()) {
+        println!("{}", after.saturating_sub(before));
     }
 }
 

@@ -16,6 +16,7 @@ mod odd_series;
 mod pacs;
 mod patient;
 mod program;
+mod reference;
 mod remove;
 mod scan;
 mod scoring;
