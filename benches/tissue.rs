@@ -291,8 +291,11 @@ fn shapes(plan: &Plan) {
 /// The middle of a block's top pushed in by 5 mm within half a second: what the hand feels, against the force of slow pushing.
 fn driven(plan: &Plan) {
     println!("\n## A driven vertex: a block of 0.12 × 0.05 × 0.09 m, E 5 kPa, pushed in by 5 mm at 10 mm/s\n");
-    println!("| tets | ms, 1 thread: median (p99) | 2 threads | RMS error of the force, % of the largest |\n| --- | --- | --- | --- |");
-    for (key, cells) in [("block_7k", [16, 7, 12]), ("block_20k", [24, 10, 17])].into_iter().take(if plan.quick { 1 } else { 2 }) {
+    println!(
+        "| tets | ms, 1 thread: median (p99) | 2 threads | RMS error of the force, % of the largest |\n| --- | --- | --- | --- |"
+    );
+    for (key, cells) in [("block_7k", [16, 7, 12]), ("block_20k", [24, 10, 17])].into_iter().take(if plan.quick { 1 } else { 2 })
+    {
         let reference = reference(key);
         let run = |pool: &ThreadPool| {
             let mut body = body(TetMesh::block(cells, HANDLED), 5e3, plain(), |x| x.y < 1e-6);

@@ -133,6 +133,8 @@ pub struct SoftBody {
     pub(super) settings: SolverSettings,
     pub(super) mean_edge_m: f32,
     pub(super) mean_volume_m3: f32,
+    /// Sum of rest volumes, m³: kept up by what changes elements.
+    pub(super) rest_volume: f64,
     pub(super) last_dt_secs: f32,
     pub(super) stress: Vec<f32>,
     pub(super) work: Workspace,
@@ -213,6 +215,7 @@ impl SoftBody {
             // the edge of a regular tetrahedron of the mean volume
             mean_edge_m: (6.0 * std::f32::consts::SQRT_2 * mean_volume).cbrt(),
             mean_volume_m3: mean_volume,
+            rest_volume: 0.0,
             last_dt_secs: 0.0,
             stress: Vec::new(),
             work: Workspace::default(),
@@ -243,6 +246,7 @@ impl SoftBody {
             pieces,
             settings,
         };
+        body.rest_volume = body.rest_volume();
         body.rebuild_elements();
         Ok(body)
     }

@@ -22,10 +22,20 @@ use crate::geom::TetMesh;
 
 /// A crossing nearer than this share of the edge to an end is moved onto the end.
 const SNAP: f32 = 0.25;
-/// Children below this share of the body's mean element are not made.
-const LEAST_VOLUME: f32 = 0.01;
-/// Children of a mean ratio below this are not made; 1 is a regular tetrahedron.
-const LEAST_QUALITY: f64 = 0.15;
+/// Children smaller or flatter than this are not made: slivers cost every later solve iterations.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Least {
+    /// Of the body's mean element.
+    volume: f32,
+    /// Mean ratio; 1 is a regular tetrahedron.
+    quality: f64,
+}
+
+impl Least {
+    pub(super) const OF_A_CUT: Self = Self { volume: 0.02, quality: 0.2 };
+    /// A tear finds its own way, snip by snip: a front that snaps to the mesh would run rough.
+    pub(super) const OF_A_TEAR: Self = Self { volume: 0.01, quality: 0.15 };
+}
 /// Nodes of earlier cuts count as lying on this one up to so many mean edges from its plane.
 const FRONT_REACH: f32 = 0.35;
 
@@ -117,12 +127,18 @@ pub(super) struct Cutting<'a> {
     pub(super) parents_of_nodes: Vec<[u32; 2]>,
     pub(super) parents_of_tets: Vec<u32>,
     pub(super) changed: BTreeSet<u32>,
+    pub(super) least: Least,
 }
 
 impl SoftBody {
     /// Cuts along one snip, in the deformed shape. Materials, pins, velocities, anchors and the kind of each face are inherited; an
     /// unsound polygon, or one that meets nothing, changes nothing.
     pub fn cut(&mut self, sweep: &BladeSweep) -> CutReport {
+        self.part_along(sweep, Least::OF_A_CUT)
+    }
+
+    /// A cut or an advance of a tear.
+    pub(super) fn part_along(&mut self, sweep: &BladeSweep, least: Least) -> CutReport {
         let mut report = CutReport { pieces: self.pieces.count(), ..CutReport::default() };
         let Some(blade) = Blade::new(sweep) else { return report };
         report.divided = self.divide(&blade);
@@ -132,8 +148,8 @@ impl SoftBody {
         if region.is_empty() {
             return report;
         }
-        report.rest_volume_before_m3 = self.rest_volume();
-        let before = self.tets.len();
+        report.rest_volume_before_m3 = self.rest_volume;
+        let tets = self.tets.clone();
         let nodes = self.rest.len();
         let mut cutting = Cutting {
             body: self,
@@ -144,6 +160,7 @@ impl SoftBody {
             parents_of_nodes: Vec::new(),
             parents_of_tets: Vec::new(),
             changed: BTreeSet::new(),
+            least,
         };
         cutting.gather(&region);
         let crossed = cutting.mark(&blade, &region);
@@ -152,13 +169,16 @@ impl SoftBody {
         let open = cutting.split_slits(open);
         cutting.part(&open, &mut report);
         let Cutting { parents_of_nodes, parents_of_tets, changed, .. } = cutting;
-        report.tets_added = self.tets.len() - before;
+        report.tets_added = self.tets.len() - tets.len();
         if changed.is_empty() {
             report.rest_volume_after_m3 = report.rest_volume_before_m3;
             return report;
         }
         self.after_cut(&parents_of_nodes, &parents_of_tets, &changed);
-        report.rest_volume_after_m3 = self.rest_volume();
+        let volume = |tet: [u32; 4]| crate::geom::tet_volume(tet.map(|v| self.rest[v as usize]));
+        let grown = |&tet: &u32| volume(self.tets[tet as usize]) - tets.get(tet as usize).map_or(0.0, |&tet| volume(tet));
+        self.rest_volume += changed.iter().map(grown).sum::<f64>();
+        report.rest_volume_after_m3 = self.rest_volume;
         report.pieces = self.pieces.count();
         report
     }
@@ -333,7 +353,7 @@ impl Cutting<'_> {
             let corners = self.body.tets[tet as usize];
             for leaves in [a, b] {
                 let x = corners.map(|v| if v == leaves { rest } else { self.body.rest[v as usize] });
-                if !is_usable(x, LEAST_VOLUME * self.body.mean_volume_m3) {
+                if !is_usable(x, self.least, self.body.mean_volume_m3) {
                     return None;
                 }
             }
@@ -576,13 +596,13 @@ impl Cutting<'_> {
 }
 
 /// Whether an element of these rest corners may be made: by volume and by mean ratio 12 (3V)^⅔ / Σ l².
-fn is_usable(x: [Vec3; 4], least_volume: f32) -> bool {
+fn is_usable(x: [Vec3; 4], least: Least, mean_volume: f32) -> bool {
     let volume = crate::geom::tet_volume(x);
-    if volume < f64::from(least_volume) || Element::new(x).is_none() {
+    if volume < f64::from(least.volume * mean_volume) || Element::new(x).is_none() {
         return false;
     }
     let edges = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)];
     let squares: f64 = edges.iter().map(|&(i, j)| f64::from(x[i].distance_squared(x[j]))).sum();
     // compared as cubes: (12 (3V)^⅔ / Σ l²)³ = 1728 · 9 V² / (Σ l²)³
-    1728.0 * 9.0 * volume * volume >= LEAST_QUALITY.powi(3) * squares.powi(3)
+    1728.0 * 9.0 * volume * volume >= least.quality.powi(3) * squares.powi(3)
 }

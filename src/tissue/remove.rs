@@ -12,7 +12,7 @@ use glam::Vec3;
 
 use super::body::SoftBody;
 use super::coarse::Lattice;
-use super::cut::{BladeSweep, Cutting};
+use super::cut::{BladeSweep, Cutting, Least};
 
 /// Where tissue is taken away, in the world.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,7 +119,7 @@ impl SoftBody {
     }
 
     fn take_away(&mut self, taken: &[bool]) -> Removal {
-        let before = self.rest_volume();
+        let before = self.rest_volume;
         let mut removal = Removal {
             rest_volume_before_m3: before,
             rest_volume_after_m3: before,
@@ -169,7 +169,8 @@ impl SoftBody {
         let (parents, changed) = self.part_loose(&beside);
         self.after_cut(&parents, &[], &changed);
         self.stale = true;
-        removal.rest_volume_after_m3 = self.rest_volume();
+        self.rest_volume = self.rest_volume();
+        removal.rest_volume_after_m3 = self.rest_volume;
         removal.pieces = self.pieces.count();
         removal
     }
@@ -191,6 +192,7 @@ impl SoftBody {
             around,
             parents_of_nodes: Vec::new(),
             parents_of_tets: Vec::new(),
+            least: Least::OF_A_CUT,
         };
         let whole = BTreeSet::new();
         let groups: Vec<(u32, Vec<Vec<u32>>)> = nodes.iter().map(|&v| (v, cutting.groups_at(v, &whole))).collect();

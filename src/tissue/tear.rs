@@ -8,7 +8,9 @@
 //! rate along a three-dimensional crack front”, Int J Fracture 1986; finite strain: Gurtin, “On the energy release rate in quasistatic elastic
 //! crack propagation”, J Elasticity 1979). It looks at a ring around the front and not at the stress in it, which grows without bound as elements shrink,
 //! so the load at which tissue tears does not depend on the mesh. The crack advances by about an element, across the largest principal stress
-//! (Erdogan & Sih 1963), along the cutter's plane snip: elements are split, not removed, and no face of the mesh is preferred.
+//! (Erdogan & Sih 1963), along the cutter's plane snip: elements are split, not removed, and no face of the mesh is preferred. Where tissue of
+//! different toughness lies ahead it turns to where energy pays best: by θ out of that plane it gets G cos⁴(θ/2) (Nuismer, “An energy release rate
+//! criterion for mixed mode fracture”, Int J Fracture 1975, of a pure opening crack) and pays the G_c of what lies there.
 //!
 //! Whole tissue begins to tear where both hold: the largest principal stress, in the mean over the crack that would form, reaches the tissue's
 //! strength, and a crack of that length sets its energy free (Leguillon, “Strength or toughness?”, Eur J Mech A 2002; length by the edge crack of
@@ -24,7 +26,7 @@ use std::collections::BTreeMap;
 use glam::{DMat3, DVec3, Vec3};
 
 use super::body::{BodyError, SoftBody};
-use super::cut::BladeSweep;
+use super::cut::{BladeSweep, Least};
 use super::fibre;
 use super::material::Deformation;
 use super::second_invariant;
@@ -72,8 +74,24 @@ const AWAKE: f32 = 0.5;
 const SELDOM: u32 = 6;
 /// A snip that parts nothing is tried again, longer by half, so many times.
 const TRIES: u32 = 4;
+/// A front node is advanced from so many times: where the mesh lets a snip part next to nothing, more would only crumble it.
+const MOST_SNIPS: u8 = 3;
 /// Cracks that would have to be longer than this many mean edges do not begin.
 const LONGEST_START: f32 = 4.0;
+
+/// Turns that a front may take out of the plane across the largest stress, in degrees.
+const TURNS_DEG: [f32; 9] = [0.0, 10.0, -10.0, 20.0, -20.0, 35.0, -35.0, 50.0, -50.0];
+
+/// A way that a front may take.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    /// cos and sin of θ.
+    turn: (f32, f32),
+    /// Share of G that it gets: cos⁴(θ/2).
+    gets: f32,
+    /// G_c of what lies there, J/m².
+    toughness: f32,
+}
 
 /// A place where a crack ends and may go on.
 #[derive(Debug, Clone)]
@@ -84,8 +102,8 @@ struct FrontNode {
     along: Vec3,
     /// ∫ w ds, m.
     length_m: f32,
-    /// G_c, J/m².
-    toughness: f32,
+    /// Straight on, and where toughness differs the turns too.
+    ways: Vec<Way>,
     /// Number in [`Tears::near`], ∇w (1/m), and the weight of the element's stress.
     ring: Vec<(u32, Vec3, f32)>,
 }
@@ -102,6 +120,8 @@ pub(super) struct Tears {
     revision: Option<u64>,
     rest_ticks: u32,
     tries: u32,
+    /// How often a tear was advanced from a place at rest.
+    snips: BTreeMap<[u32; 3], u8>,
 }
 
 /// State of one element, in double precision: ψ (J/m³), Dᵀ P and σ (Pa).
@@ -153,7 +173,7 @@ impl SoftBody {
     /// Edges where the two sides of a cut still hang together: pairs of faces at one place that share two nodes, with the direction onwards.
     fn front_edges(&self, tears: &Tears) -> Vec<([u32; 2], Vec3, f32)> {
         let surface = &self.surface;
-        let bits = |v: u32| self.rest[v as usize].to_array().map(f32::to_bits);
+        let bits = |v: u32| self.place_of(v);
         let mut placed: Vec<([[u32; 3]; 3], usize)> = (0..surface.faces.len())
             .filter(|&face| surface.kinds[face] == FaceKind::Cut)
             .map(|face| {
@@ -186,7 +206,8 @@ impl SoftBody {
     /// Finds the fronts and what does not change until the next cut.
     fn find_fronts(&self, tears: &mut Tears) {
         let edges = self.front_edges(tears);
-        *tears = Tears { rules: std::mem::take(&mut tears.rules), revision: Some(self.surface.revision), ..Tears::default() };
+        let (rules, snips) = (std::mem::take(&mut tears.rules), std::mem::take(&mut tears.snips));
+        *tears = Tears { rules, snips, revision: Some(self.surface.revision), ..Tears::default() };
         let at = |v: u32| self.rest[v as usize];
         let mut nodes: BTreeMap<u32, (Vec3, Vec3, f32, f32)> = BTreeMap::new();
         for &([a, b], ahead, toughness) in &edges {
@@ -250,6 +271,7 @@ impl SoftBody {
                 tears.near.push(tet);
             }
         }
+        let differs = tears.rules.windows(2).any(|pair| pair[0] != pair[1]);
         for (&node, &(ahead, along, length, toughness)) in &nodes {
             let (Some(ahead), Some(along)) = (ahead.try_normalize(), along.try_normalize()) else { continue };
             let centre = at(node);
@@ -261,10 +283,41 @@ impl SoftBody {
                 }
             }
             let ring = rings.remove(&node).unwrap_or_default();
-            if length_m > 0.0 && !ring.is_empty() {
-                tears.fronts.push(FrontNode { node, ahead, along, length_m, toughness: toughness / length, ring });
+            let is_spent = tears.snips.get(&self.place_of(node)).is_some_and(|&snips| snips >= MOST_SNIPS);
+            if length_m > 0.0 && !ring.is_empty() && !is_spent {
+                let straight = Way { turn: (1.0, 0.0), gets: 1.0, toughness: toughness / length };
+                let ways = if differs { self.ways(tears, centre, ahead, along, &ring) } else { vec![straight] };
+                tears.fronts.push(FrontNode { node, ahead, along, length_m, ways, ring });
             }
         }
+    }
+
+    /// A node's place at rest, which copies of it share.
+    fn place_of(&self, node: u32) -> [u32; 3] {
+        self.rest[node as usize].to_array().map(f32::to_bits)
+    }
+
+    /// The ways that are open to a front at `centre`, all at rest: what lies along each is looked for among the elements around it.
+    fn ways(&self, tears: &Tears, centre: Vec3, ahead: Vec3, along: Vec3, ring: &[(u32, Vec3, f32)]) -> Vec<Way> {
+        let up = along.cross(ahead).normalize_or_zero();
+        let near: Vec<u32> = ring.iter().filter(|part| part.2 > 0.0).map(|part| tears.near[part.0 as usize]).collect();
+        let toughness_at = |x: Vec3| {
+            let least = |tet: u32| self.weights_in(tet as usize, x).into_iter().fold(f32::INFINITY, f32::min);
+            let tet = near.iter().copied().max_by(|&a, &b| least(a).total_cmp(&least(b)).then(b.cmp(&a)))?;
+            // what does not tear stops it
+            (least(tet) > -0.1).then(|| self.tearing(tears, tet).map_or(f32::INFINITY, |rule| rule.toughness_j_m2))
+        };
+        let way = |degrees: f32| {
+            let turn = (libm::cosf(degrees.to_radians()), libm::sinf(degrees.to_radians()));
+            let half = libm::cosf(0.5 * degrees.to_radians());
+            let onward = ahead * turn.0 + up * turn.1;
+            let samples =
+                [0.25, 0.5, 0.75, 1.0].map(|share| toughness_at(centre + onward * (share * ADVANCE * self.mean_edge_m)));
+            let inside: Vec<f32> = samples.into_iter().flatten().collect();
+            let toughness = inside.iter().sum::<f32>() / inside.len() as f32;
+            (!inside.is_empty()).then_some(Way { turn, gets: half.powi(4), toughness })
+        };
+        TURNS_DEG.into_iter().filter_map(way).collect()
     }
 
     fn state(&self, tet: u32) -> State {
@@ -328,13 +381,18 @@ impl SoftBody {
                 (sum / f64::from(front.length_m)) as f32
             })
             .collect();
-        let share = |index: usize| drives[index] / tears.fronts[index].toughness;
+        let pays = |index: usize, way: &Way| drives[index] * way.gets / way.toughness;
+        let best = |index: usize| {
+            let ways = tears.fronts[index].ways.iter();
+            ways.copied().reduce(|best, way| if pays(index, &way) > pays(index, &best) { way } else { best })
+        };
+        let share = |index: usize| best(index).map_or(0.0, |way| pays(index, &way));
         let worst = (0..drives.len()).max_by(|&a, &b| share(a).total_cmp(&share(b)).then(b.cmp(&a)))?;
         if share(worst) < 1.0 {
             tears.rest_ticks = if share(worst) > AWAKE { 0 } else { SELDOM };
             return None;
         }
-        let front = tears.fronts[worst].clone();
+        let (front, taken) = (tears.fronts[worst].clone(), best(worst)?);
         let centre = self.positions[front.node as usize];
         let edge = self.mean_edge_m;
         // the plane: across the largest principal stress ahead of the front, through the front
@@ -352,6 +410,14 @@ impl SoftBody {
         let along = across(along)?;
         let ahead = normal.cross(along);
         let ahead = if ahead.dot(onward) < 0.0 { -ahead } else { ahead };
+        let (ahead, normal, onward) = if taken.turn.1 == 0.0 {
+            (ahead, normal, onward)
+        } else {
+            let up = front.along.cross(front.ahead).normalize_or_zero();
+            let way = (deformed * (front.ahead * taken.turn.0 + up * taken.turn.1).as_dvec3()).as_vec3();
+            let ahead = (way - along * way.dot(along)).try_normalize()?;
+            (ahead, along.cross(ahead), way)
+        };
         // neighbours along the front that are driven enough go with it
         let (mut low, mut high) = (0.0f32, 0.0f32);
         for (index, other) in tears.fronts.iter().enumerate() {
@@ -367,17 +433,18 @@ impl SoftBody {
         let (back, front_end) = (centre - ahead * (0.1 * edge), centre + ahead * way);
         let polygon = vec![back + low, back + high, front_end + high, front_end + low];
         let rest = self.rest[front.node as usize];
-        self.part_along(tears, polygon, Some((drives[worst], front.toughness)), (centre, rest))
+        *tears.snips.entry(self.place_of(front.node)).or_default() += 1;
+        self.snip(tears, polygon, Some((drives[worst] * taken.gets, taken.toughness)), (centre, rest))
     }
 
-    fn part_along(
+    fn snip(
         &mut self,
         tears: &mut Tears,
         polygon: Vec<Vec3>,
         drive: Option<(f32, f32)>,
         (place, rest): (Vec3, Vec3),
     ) -> Option<Tear> {
-        let report = self.cut(&BladeSweep { polygon });
+        let report = self.part_along(&BladeSweep { polygon }, Least::OF_A_TEAR);
         if report.opened.is_empty() {
             tears.tries += 1;
             let tries = tears.tries;
@@ -436,7 +503,7 @@ impl SoftBody {
             .map(|(x, y): (f32, f32)| place + a * x + b * y)
             .to_vec();
         let rest = centre(tet);
-        let torn = self.part_along(tears, polygon, Some((stress, rule.strength_pa)), (place, rest))?;
+        let torn = self.snip(tears, polygon, Some((stress, rule.strength_pa)), (place, rest))?;
         Some(Tear { began: true, ..torn })
     }
 
