@@ -150,20 +150,24 @@ impl Buckets {
                 break;
             }
             let range = |axis: usize| home[axis].saturating_sub(ring)..=(home[axis] + ring).min(self.dims[axis] - 1);
+            let mut look_at = |cube: [usize; 3]| {
+                let cube = self.number(cube) as usize;
+                for &t in &self.inside[self.starts[cube] as usize..self.starts[cube + 1] as usize] {
+                    let there = nearest_in_triangle(at, self.triangles[t as usize]);
+                    let distance = at.distance(there);
+                    if distance < best.0 {
+                        best = (distance, t as usize, there);
+                    }
+                }
+            };
             for k in range(2) {
                 for j in range(1) {
-                    for i in range(0) {
-                        if [i, j, k].iter().zip(home).all(|(&n, h)| n.abs_diff(h) < ring) {
-                            continue;
-                        }
-                        let cube = self.number([i, j, k]) as usize;
-                        for &t in &self.inside[self.starts[cube] as usize..self.starts[cube + 1] as usize] {
-                            let there = nearest_in_triangle(at, self.triangles[t as usize]);
-                            let distance = at.distance(there);
-                            if distance < best.0 {
-                                best = (distance, t as usize, there);
-                            }
-                        }
+                    if k.abs_diff(home[2]) == ring || j.abs_diff(home[1]) == ring {
+                        range(0).for_each(|i| look_at([i, j, k]));
+                    } else {
+                        // within the ring's shell a row has its two ends alone
+                        let ends = [home[0].checked_sub(ring), Some(home[0] + ring).filter(|&i| i < self.dims[0])];
+                        ends.into_iter().flatten().for_each(|i| look_at([i, j, k]));
                     }
                 }
             }
@@ -226,6 +230,13 @@ mod tests {
         let tets = vec![[0, 1, 2, 6], [0, 2, 3, 6], [0, 3, 7, 6], [0, 7, 4, 6], [0, 4, 5, 6], [0, 5, 1, 6]];
         let mesh = TetMesh { vertices, tets };
         let buckets = Buckets::new(&mesh);
+        // near and far, from every side: as if each triangle were looked at
+        for n in 0..200 {
+            let part = |prime: f64| (f64::from(n) * prime.sqrt()).fract() * 9.0 - 4.0;
+            let at = DVec3::new(part(2.0), part(3.0), part(5.0));
+            let all = buckets.triangles.iter().map(|&t| at.distance(nearest_in_triangle(at, t))).fold(f64::INFINITY, f64::min);
+            assert_eq!(buckets.nearest(at, f64::INFINITY).0, all, "{at}");
+        }
         for (at, expected) in [
             (DVec3::new(0.5, 0.5, 1.25), 0.25),
             (DVec3::new(0.5, 0.5, 0.9), 0.1),
