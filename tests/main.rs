@@ -22,6 +22,7 @@ mod scan;
 mod scoring;
 mod segment;
 mod session;
+mod skin;
 mod tear;
 mod theatre;
 mod tissue;

@@ -2,7 +2,8 @@
 //!
 //! Every boundary face becomes n × n triangles. Points of capsule faces are moved, at rest, onto the organ's smooth surface (a distance field); each
 //! point is bound to the tetrahedron behind it by barycentric weights, extrapolated where it lies outside. Points where a cut meets the capsule
-//! share one binding, so there is no gap, but are two vertices, so the edge is shaded hard.
+//! share one binding, so there is no gap, but are two vertices, so the edge is shaded hard. Where moving points would turn a triangle over, at sharp
+//! rims of coarse elements, they stay on their face.
 
 #![expect(clippy::needless_range_loop, reason = "an index here names a lane, a corner or an axis of several arrays at once")]
 
@@ -16,6 +17,9 @@ use crate::geom::DistanceField;
 
 /// Points move onto the smooth surface by at most this share of the mean edge.
 const REACH: f32 = 0.5;
+
+/// Rounds in which points of triangles turned over are put back, at most.
+const ROUNDS: usize = 4;
 
 /// Parts of a face's side at most.
 const MOST_PARTS: usize = 8;
@@ -39,8 +43,12 @@ pub struct Skin {
     /// [`Surface::revision`](super::Surface::revision) of the body when it was built: rebuild when they differ.
     pub revision: u64,
     bindings: Vec<Binding>,
+    /// Where each vertex lies on the flat faces, at rest.
+    flat: Vec<Vec3>,
     /// Where points of the flat faces lie on the smooth surface: finding that is what a rebuild would spend its time on.
     moved: HashMap<[u32; 3], Vec3>,
+    /// How many of them no triangle is turned over by.
+    settled: usize,
     parts: usize,
 }
 
@@ -63,6 +71,42 @@ impl Skin {
 
     /// Follows a cut: the same as [`Skin::build`], but keeps what it knows of the smooth surface.
     pub fn rebuild(&mut self, body: &SoftBody, field: Option<&DistanceField>) {
+        self.lay(body, field);
+        for _ in 0..ROUNDS {
+            if self.moved.len() == self.settled || !self.put_back(body) {
+                break;
+            }
+            self.lay(body, field);
+        }
+        self.settled = self.moved.len();
+    }
+
+    /// The faces of the surface in the order in which they are laid: the capsule first, for it decides where shared points lie.
+    fn faces(body: &SoftBody) -> impl Iterator<Item = usize> {
+        let kinds = &body.surface().kinds;
+        let of = move |kind: FaceKind| (0..kinds.len()).filter(move |&face| kinds[face] == kind);
+        of(FaceKind::Capsule).chain(of(FaceKind::Cut))
+    }
+
+    /// Puts the points of triangles that are turned over back onto their faces; the answer is whether there were any.
+    fn put_back(&mut self, body: &SoftBody) -> bool {
+        let normal = |[a, b, c]: [Vec3; 3]| (b - a).cross(c - a);
+        let mut found = false;
+        for (face, triangles) in Self::faces(body).zip(self.triangles.chunks(self.parts * self.parts)) {
+            let upright = normal(body.surface().faces[face].map(|v| body.rest_positions()[v as usize]));
+            for triangle in triangles {
+                if normal(triangle.map(|v| self.rest[v as usize])).dot(upright) <= 0.0 {
+                    found = true;
+                    for flat in triangle.map(|v| self.flat[v as usize]) {
+                        self.moved.insert(flat.to_array().map(f32::to_bits), flat);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn lay(&mut self, body: &SoftBody, field: Option<&DistanceField>) {
         let n = self.parts.max(1); // a default skin has none
         self.parts = n;
         let surface = body.surface();
@@ -70,28 +114,26 @@ impl Skin {
         self.triangles.clear();
         self.kinds.clear();
         self.bindings.clear();
+        self.flat.clear();
         self.revision = surface.revision;
-        let mut edges: Vec<u64> = Vec::with_capacity(surface.faces.len() * 3);
+        // edges by number: the sides of the faces in the order of their nodes, those of one edge beside each other
         let key = |a: u32, b: u32| (u64::from(a.min(b)) << 32) | u64::from(a.max(b));
-        for &[a, b, c] in &surface.faces {
-            edges.extend([key(a, b), key(b, c), key(c, a)]);
+        let mut sides: Vec<(u64, u32)> = Vec::with_capacity(surface.faces.len() * 3);
+        for (face, &[a, b, c]) in (0u32..).zip(&surface.faces) {
+            sides.extend([(key(a, b), 3 * face), (key(b, c), 3 * face + 1), (key(c, a), 3 * face + 2)]);
         }
-        edges.sort_unstable();
-        edges.dedup();
+        sides.sort_unstable();
+        let mut edges_of = vec![[0usize; 3]; surface.faces.len()];
+        let mut edges = 0;
+        for same in sides.chunk_by(|a, b| a.0 == b.0) {
+            same.iter().for_each(|&(_, side)| edges_of[side as usize / 3][side as usize % 3] = edges);
+            edges += 1;
+        }
         let mut corners = vec![EMPTY; body.rest_positions().len()];
-        let mut inner = vec![EMPTY; edges.len() * (n - 1)];
-        let edges_of: Vec<[usize; 3]> = surface
-            .faces
-            .iter()
-            .map(|&[a, b, c]| [key(a, b), key(b, c), key(c, a)].map(|edge| edges.binary_search(&edge).unwrap_or(0)))
-            .collect();
+        let mut inner = vec![EMPTY; edges * (n - 1)];
 
-        // the capsule first: it decides where shared points lie
-        let kind_of = |face: usize| surface.kinds[face];
-        for pass in [FaceKind::Capsule, FaceKind::Cut] {
-            for face in (0..surface.faces.len()).filter(|&face| kind_of(face) == pass) {
-                self.add_face(body, field, face, edges_of[face], &mut corners, &mut inner);
-            }
+        for face in Self::faces(body) {
+            self.add_face(body, field, face, edges_of[face], &mut corners, &mut inner);
         }
     }
 
@@ -129,7 +171,7 @@ impl Skin {
                 } else {
                     let flat = (0..3).map(|k| rest[nodes[k] as usize] * (shares[k] as f32 / n as f32)).sum();
                     let (at, binding) = self.bind(body, field, owner, flat);
-                    self.push(at, binding, kind)
+                    self.push(at, flat, binding, kind)
                 };
             }
         }
@@ -159,13 +201,14 @@ impl Skin {
         place.binding = Some((at, binding));
         let vertex = &mut place.vertex[usize::from(kind == FaceKind::Cut)];
         if *vertex == u32::MAX {
-            *vertex = self.push(at, binding, kind);
+            *vertex = self.push(at, flat, binding, kind);
         }
         *vertex
     }
 
-    fn push(&mut self, at: Vec3, binding: Binding, kind: FaceKind) -> u32 {
+    fn push(&mut self, at: Vec3, flat: Vec3, binding: Binding, kind: FaceKind) -> u32 {
         self.rest.push(at);
+        self.flat.push(flat);
         self.bindings.push(binding);
         self.kinds.push(kind);
         (self.rest.len() - 1) as u32
