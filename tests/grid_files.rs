@@ -210,6 +210,37 @@ fn damaged_nifti_and_nrrd_files_are_refused_and_never_panic() {
     }
 }
 
+/// Finite directions whose length is none passed, and `patient info` answered with an infinite spacing.
+#[test]
+fn a_place_that_no_scan_has_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let voxels: Vec<u8> = (0..24).collect();
+    for (directions, origin) in [
+        ("(1e308,1e308,0) (0,1,0) (0,0,1)", "(0,0,0)"),
+        ("(1,0,0) (0,5000,0) (0,0,1)", "(0,0,0)"),
+        ("(1,0,0) (0,1,0) (0,0,1e-9)", "(0,0,0)"),
+        ("(1,0,0) (1,1e-7,0) (0,0,1)", "(0,0,0)"),
+        ("(1,0,0) (0,1,0) (0,0,1)", "(0,1e200,0)"),
+    ] {
+        let path = folder.path().join("x.nrrd");
+        let head = format!(
+            "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 2 3 4\nspace: lps\nspace directions: {directions}\nspace origin: {origin}\nencoding: raw\n\n"
+        );
+        fs::write(&path, [head.as_bytes(), &voxels].concat()).expect("written");
+        let info = patient_info(&path, None, &|_, _| ()).expect("it is NRRD").series.remove(0);
+        assert_eq!(codes(&info.faults), ["bad_value"], "{directions} {origin}: {info:?}");
+    }
+    let mut placed = nifti(2, 8, &voxels);
+    let sound = folder.path().join("x.nii");
+    for (column, value) in [(0, 1e30f32), (3, 1e9)] {
+        placed[280 + 4 * column..284 + 4 * column].copy_from_slice(&value.to_le_bytes());
+        fs::write(&sound, &placed).expect("written");
+        let info = patient_info(&sound, None, &|_, _| ()).expect("it is NIfTI").series.remove(0);
+        assert!(codes(&info.faults).contains(&"missing_geometry"), "{column}: {info:?}");
+        placed = nifti(2, 8, &voxels);
+    }
+}
+
 #[test]
 fn a_scan_in_another_format_beside_a_dicom_series_is_left_out() {
     let folder: &Path = &asset("scans/ct-liver-contrast");

@@ -11,6 +11,7 @@ use super::{
     dicom::file_name,
     grid_file::{GridFile, GridHeader, Number, unpacked},
     info::Fault,
+    place::can_lie,
 };
 
 /// Bytes of a NIfTI-1 header.
@@ -142,5 +143,5 @@ fn qform(raw: &NiftiHeader, mm: f64) -> Option<DAffine3> {
 
 fn lps(ras: DAffine3) -> Option<DAffine3> {
     let lps = DAffine3::from_scale(DVec3::new(-1.0, -1.0, 1.0)) * ras;
-    (lps.is_finite() && lps.matrix3.determinant().abs() > 1e-9).then_some(lps)
+    can_lie(&lps).then_some(lps)
 }

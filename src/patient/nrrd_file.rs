@@ -13,6 +13,7 @@ use super::{
     dicom::file_name,
     grid_file::{GridFile, GridHeader, Number},
     info::Fault,
+    place::can_lie,
 };
 
 /// Longest header that is read; those of segmentations with a hundred segments have some 50 kB.
@@ -213,7 +214,7 @@ fn affine(
     let k = column(2).unwrap_or_else(|| i.cross(j).normalize_or_zero());
     let scale = to_lps * units;
     let affine = DAffine3 { matrix3: DMat3::from_cols(i * scale, j * scale, k * scale), translation: origin * scale };
-    if !affine.is_finite() || affine.matrix3.determinant().abs() < 1e-9 {
+    if !can_lie(&affine) {
         return Err(bad("space directions"));
     }
     Ok(Some(affine))

@@ -1,6 +1,6 @@
 //! What a DICOM file says of the place and the rescale of a frame: at its top level, or in functional groups (PS3.3 §C.7.6.16).
 
-use glam::DVec3;
+use glam::{DAffine3, DVec3};
 
 use super::dicom::{DataSet, tags};
 
@@ -8,6 +8,15 @@ use super::dicom::{DataSet, tags};
 const FARTHEST_MM: f64 = 1e5;
 /// Sizes that a pixel can have, mm.
 const PIXEL_MM: std::ops::Range<f64> = 1e-4..1e3;
+
+/// Whether a grid can lie so in a patient: steps and a place as scans have them, and axes that span a volume.
+pub(crate) fn can_lie(lps_from_voxel: &DAffine3) -> bool {
+    let steps = [lps_from_voxel.x_axis, lps_from_voxel.y_axis, lps_from_voxel.z_axis].map(|axis| axis.length());
+    lps_from_voxel.is_finite()
+        && steps.iter().all(|step| PIXEL_MM.contains(step))
+        && lps_from_voxel.translation.abs().max_element() < FARTHEST_MM
+        && lps_from_voxel.matrix3.determinant().abs() > 1e-6 * steps.iter().product::<f64>()
+}
 
 /// Where a frame lies.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
