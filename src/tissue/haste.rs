@@ -84,6 +84,7 @@ impl StepReport {
         for (force, before) in sum.tool_forces.iter_mut().zip(&self.tool_forces) {
             force.contact_n += before.contact_n;
             force.grip_n += before.grip_n;
+            force.torque_nm += before.torque_nm;
         }
         sum.driven_forces.iter_mut().zip(&self.driven_forces).for_each(|(force, before)| *force += *before);
         sum.floor_force += self.floor_force;
@@ -100,6 +101,7 @@ impl StepReport {
         for force in &mut self.tool_forces {
             force.contact_n *= share;
             force.grip_n *= share;
+            force.torque_nm *= share;
         }
         self.driven_forces.iter_mut().for_each(|force| *force *= share);
         self.floor_force *= share;

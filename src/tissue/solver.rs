@@ -97,6 +97,8 @@ pub struct ToolForce {
     pub contact_n: Vec3,
     /// By what it holds.
     pub grip_n: Vec3,
+    /// Of both about the tool's own point, where its pose is, N m.
+    pub torque_nm: Vec3,
 }
 
 /// An element past its tissue's stress limit.
@@ -168,6 +170,15 @@ const HALVINGS: u32 = 10;
 /// Corrections below this share of the mean edge are rounding.
 const ROUNDING: f32 = 2e-5;
 
+/// Newton steps of a tick in which something touches: contact comes and goes, and friction follows what presses.
+const CONTACT_STEPS: u32 = 8;
+/// Share of the forces in balance that may be left over when something touches.
+const BALANCE: f64 = 0.03;
+/// How often a step is solved again with the contacts that it would run into.
+const FORESIGHTS: u32 = 2;
+/// What counts as running into one, in margins.
+const FORESEEN: f32 = 0.02;
+
 /// No Newton step moves a node farther than this many mean edges: the quadratic model it comes from holds no farther.
 const LONGEST_MOVE: f32 = 2.0;
 
@@ -189,7 +200,7 @@ impl SoftBody {
         tick.begin(crew, self, loads, &rule);
         let mut work = std::mem::take(&mut self.work);
         let mut inverse = std::mem::take(&mut self.inverse);
-        let contacts = contact::Contacts::begin(self, loads.tools, &tick.moved);
+        let mut contacts = contact::Contacts::begin(self, loads.tools, &tick.moved);
         let mut terms = std::mem::take(&mut self.terms);
         terms.slip_m = self.settings.friction_slip_m;
         contacts.linearise(self, loads.tools, &tick.moved, &mut terms);
@@ -200,50 +211,61 @@ impl SoftBody {
         tick.evaluate(crew, &mut self.elements, &self.u, || self.lattice.work());
         let mut energy = tick.total(crew, &self.elements, &mut terms);
         let mut first_correction = 0.0;
-        for step in 0..self.settings.newton_steps_max.max(1) {
+        let touches = !contacts.is_empty();
+        let most_steps = if touches { CONTACT_STEPS } else { self.settings.newton_steps_max }.max(1);
+        let weight = if touches { self.weight(loads.gravity) } else { 0.0 };
+        'steps: for step in 0..most_steps {
             if step == 0 {
                 self.renew_preconditioner(crew, &tick, &terms, &rule, dt_secs);
-            } else if !contacts.is_empty() {
+            } else if touches {
                 contacts.linearise(self, loads.tools, &tick.moved, &mut terms);
                 energy = tick.total(crew, &self.elements, &mut terms);
             }
-            inverse.clone_from(&self.blocks);
-            terms.diagonal(&mut inverse);
-            invert_blocks(crew, &mut inverse, &tick.inertia, &tick.free);
-            let mut system = Newton {
-                crew,
-                elements: &mut self.elements,
-                lattice: &mut self.lattice,
-                terms: &terms,
-                extra: &mut self.extra,
-                inertia: &tick.inertia,
-                free: &tick.free,
-                inverse: &inverse,
-            };
-            if self.clamped_ticks_left > 0 {
-                system.elements.clamp(system.crew);
-                report.clamped = true;
-            }
-            let correction = set_residual(&mut work, &tick, &mut system);
-            if step == 0 {
-                first_correction = correction;
-            }
-            let enough = (self.settings.newton_tolerance * first_correction).max(ROUNDING * self.mean_edge_m);
-            if correction <= if step == 0 { 0.01 * ROUNDING * self.mean_edge_m } else { enough } {
-                break;
-            }
             report.newton_steps += 1;
-            let (tolerance, most) = (self.settings.cg_tolerance, self.settings.cg_iterations_max);
-            let (ending, iterations) = work.solve(&mut system, tolerance, most);
-            report.cg_iterations += iterations;
-            if ending == Ending::NegativeCurvature {
-                report.clamped = true;
-                self.clamped_ticks_left = CLAMPED_TICKS;
-                system.elements.clamp(system.crew);
-                set_residual(&mut work, &tick, &mut system);
-                report.cg_iterations += work.solve(&mut system, tolerance, most).1;
-            } else {
-                system.lattice.hear(iterations);
+            for attempt in 0..=FORESIGHTS {
+                inverse.clone_from(&self.blocks);
+                terms.diagonal(&mut inverse);
+                invert_blocks(crew, &mut inverse, &tick.inertia, &tick.free);
+                let mut system = Newton {
+                    crew,
+                    elements: &mut self.elements,
+                    lattice: &mut self.lattice,
+                    terms: &terms,
+                    extra: &mut self.extra,
+                    inertia: &tick.inertia,
+                    free: &tick.free,
+                    inverse: &inverse,
+                };
+                if self.clamped_ticks_left > 0 {
+                    system.elements.clamp(system.crew);
+                    report.clamped = true;
+                }
+                let correction = set_residual(&mut work, &tick, &mut system);
+                if step == 0 && attempt == 0 {
+                    first_correction = correction;
+                }
+                let enough = (self.settings.newton_tolerance * first_correction).max(ROUNDING * self.mean_edge_m);
+                let is_near = correction <= if step == 0 { 0.01 * ROUNDING * self.mean_edge_m } else { enough };
+                if attempt == 0 && is_near && (!touches || is_balanced(&work, &tick, system.terms, weight)) {
+                    report.newton_steps -= 1;
+                    break 'steps;
+                }
+                let (tolerance, most) = (self.settings.cg_tolerance, self.settings.cg_iterations_max);
+                let (ending, iterations) = work.solve(&mut system, tolerance, most);
+                report.cg_iterations += iterations;
+                if ending == Ending::NegativeCurvature {
+                    report.clamped = true;
+                    self.clamped_ticks_left = CLAMPED_TICKS;
+                    system.elements.clamp(system.crew);
+                    set_residual(&mut work, &tick, &mut system);
+                    report.cg_iterations += work.solve(&mut system, tolerance, most).1;
+                } else {
+                    system.lattice.hear(iterations);
+                }
+                let beyond_m = FORESEEN * self.settings.contact_margin_m;
+                if !touches || !terms.foresee(&tick.moved, &work.solution, beyond_m) {
+                    break;
+                }
             }
             shorten(&mut work.solution, LONGEST_MOVE * self.mean_edge_m);
             match self.search(crew, &mut tick, &mut terms, &work.solution, energy) {
@@ -264,6 +286,12 @@ impl SoftBody {
         terms.springs.clear();
         self.terms = terms;
         outcome.map(|()| report)
+    }
+
+    /// Euclidean norm of the nodes' weights, N.
+    fn weight(&self, gravity: Vec3) -> f64 {
+        let square: f64 = self.mass.iter().map(|&m| f64::from(m) * f64::from(m)).sum();
+        f64::from(gravity.length()) * square.sqrt()
     }
 
     fn check(&self, loads: &Loads, dt_secs: f32) -> Result<(), StepError> {
@@ -368,12 +396,12 @@ impl SoftBody {
         self.move_crumbs(loads.gravity, h);
         report.driven_forces = loads.driven.iter().map(|&(node, _)| vec3(tick.gradient[node as usize])).collect();
         for tool in loads.tools {
-            let (contact_n, grip_n) = terms.force_on(tool.tool, &tick.moved);
-            report.tool_forces.push(ToolForce { tool: tool.tool, contact_n, grip_n });
+            let (contact_n, grip_n, torque_nm) = terms.force_on(tool.tool, tool.pose.position, &self.positions, &tick.moved);
+            report.tool_forces.push(ToolForce { tool: tool.tool, contact_n, grip_n, torque_nm });
         }
         report.floor_force = terms.force_on_floor(&tick.moved);
         report.contacts = terms.contacts.iter().filter(|c| c.normal_force(&tick.moved) > 0.0).count() as u32;
-        contacts.remember(self, loads.tools);
+        contacts.remember(self, terms, &tick.moved);
         self.note_pressure(terms, &tick.moved);
         report.slipped = self.let_slip(&report.tool_forces);
         self.measure_stress(report);
@@ -395,11 +423,17 @@ impl SoftBody {
     }
 }
 
+/// Whether what is left over is small beside the forces that contact and weight (the norm of the nodes', N) balance with.
+fn is_balanced(work: &Workspace, tick: &Tick, terms: &Terms, weight: f64) -> bool {
+    pcg::dot(&work.residual, &work.residual).sqrt() <= BALANCE * (weight + terms.pressure(&tick.moved))
+}
+
 /// Residual and preconditioned residual of the next solve; the answer is the largest entry of the latter, m.
 fn set_residual(work: &mut Workspace, tick: &Tick, system: &mut Newton) -> f32 {
     for ((residual, gradient), &is_free) in work.residual.iter_mut().zip(&tick.gradient).zip(&tick.free) {
         *residual = if is_free { gradient.map(|g| -g) } else { [0.0; 4] };
     }
+    system.terms.pull(&tick.moved, &mut work.residual);
     work.start(system);
     work.z.iter().flatten().fold(0.0f32, |most, z| most.max(z.abs()))
 }

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! contact    ½ k ⟨n·x_c − o⟩₊²       x_c = Σ wᵢ xᵢ, frozen n, o, w: convex, and its slope is the reaction force
-//! friction   μ N f₀(|u_t|)           u_t the tangential slip of this tick, N from the last linearisation
+//! friction   μ N f₀(|u_t|)           u_t the tangential slip of this tick and what was elastic of those before, N from the last linearisation
 //! anchor     ½ k |x − a|²
 //! ```
 //! f₀ is the mollified norm of Li et al., “Incremental Potential Contact”, ACM TOG 2020, eq. 14: quadratic below the slip ε, so that a resting
-//! contact is quiet. Its stiffness is the secant (a majoriser), so that every product here is positive.
+//! contact is quiet, and convex, so that every product here is positive.
 
 use glam::Vec3;
 
@@ -26,6 +26,8 @@ pub struct Contact {
     pub stiffness: f32,
     /// μ N, N.
     pub friction: f32,
+    /// Elastic slip that sticking has left from the tick before, m.
+    pub slip_at_start: Vec3,
     /// Motion of the obstacle's point during the tick, m.
     pub obstacle_motion: Vec3,
     /// The tool, or `None` for the floor.
@@ -51,8 +53,17 @@ pub struct Terms {
     pub ties: Ties,
     /// Slip below which friction is a spring, m.
     pub slip_m: f32,
-    /// (normal, tangential) stiffness of each contact.
-    state: Vec<(f32, f32)>,
+    state: Vec<Stiffness>,
+    /// Contacts that do not press yet and are counted in, by their number.
+    foreseen: Vec<usize>,
+}
+
+/// Stiffness of one contact: along its normal, across it, and what is to be taken from the latter along the slip (an outer product).
+#[derive(Debug, Clone, Copy)]
+struct Stiffness {
+    normal: f32,
+    across: f32,
+    less: Vec3,
 }
 
 /// The vector of a padded node.
@@ -76,12 +87,17 @@ impl Contact {
     }
 
     fn slip(&self, moved: Vec3) -> Vec3 {
-        let relative = moved - self.obstacle_motion;
+        let relative = self.slip_at_start + moved - self.obstacle_motion;
         relative - self.normal * self.normal.dot(relative)
     }
 
-    fn depth(&self, moved: Vec3) -> f32 {
+    fn depth_at(&self, moved: Vec3) -> f32 {
         self.depth_at_start + self.normal.dot(moved)
+    }
+
+    /// How far it is too near at the displacements `moved` of this tick, m.
+    pub fn depth(&self, moved: &[Node]) -> f32 {
+        self.depth_at(self.at(moved))
     }
 
     fn scatter(&self, force: Vec3, out: &mut [Node]) {
@@ -92,7 +108,7 @@ impl Contact {
 
     /// Normal force at the displacements `moved` of this tick, N.
     pub fn normal_force(&self, moved: &[Node]) -> f32 {
-        self.stiffness * self.depth(self.at(moved)).max(0.0)
+        self.stiffness * self.depth(moved).max(0.0)
     }
 }
 
@@ -106,7 +122,7 @@ impl Terms {
         let mut sum = 0.0f64;
         for contact in &self.contacts {
             let at = contact.at(moved);
-            let depth = contact.depth(at).max(0.0);
+            let depth = contact.depth_at(at).max(0.0);
             let slip = contact.slip(at).length();
             let y = slip / self.slip_m;
             let mollified = if y < 1.0 { self.slip_m * (y * y - y * y * y / 3.0 + 1.0 / 3.0) } else { slip };
@@ -122,16 +138,20 @@ impl Terms {
     /// Adds the gradient, N, and keeps the stiffness for the products that follow.
     pub fn gradient(&mut self, moved: &[Node], out: &mut [Node]) {
         self.state.clear();
+        self.foreseen.clear();
         for contact in &self.contacts {
             let at = contact.at(moved);
-            let depth = contact.depth(at);
+            let depth = contact.depth_at(at);
             let slip = contact.slip(at);
             let y = slip.length() / self.slip_m;
             // f₁(y)/|u|: 2/ε − |u|/ε² below ε, 1/|u| above
-            let tangential = contact.friction * if y < 1.0 { (2.0 - y) / self.slip_m } else { 1.0 / (y * self.slip_m) };
+            let across = contact.friction * if y < 1.0 { (2.0 - y) / self.slip_m } else { 1.0 / (y * self.slip_m) };
+            // along the slip it is f₀″: 2/ε − 2|u|/ε² below ε, nothing above
+            let along = contact.friction * (2.0 - 2.0 * y).max(0.0) / self.slip_m;
             let normal = if depth > 0.0 { contact.stiffness } else { 0.0 };
-            self.state.push((normal, tangential));
-            contact.scatter(contact.normal * (normal * depth) + slip * tangential, out);
+            let less = slip.normalize_or_zero() * (across - along).max(0.0).sqrt();
+            self.state.push(Stiffness { normal, across, less });
+            contact.scatter(contact.normal * (normal * depth) + slip * across, out);
         }
         for spring in &self.springs {
             let stretch = spring.offset_at_start + vec3(moved[spring.node as usize]);
@@ -140,12 +160,37 @@ impl Terms {
         self.ties.gradient(moved, out);
     }
 
+    /// Counts contacts in that do not press yet and that `step` from `moved` would take too near by more than `beyond_m`, for the products and diagonals
+    /// that follow; the answer is whether there are any.
+    pub fn foresee(&mut self, moved: &[Node], step: &[Node], beyond_m: f32) -> bool {
+        let before = self.foreseen.len();
+        for (index, (contact, state)) in self.contacts.iter().zip(&mut self.state).enumerate() {
+            if state.normal == 0.0 && contact.depth(moved) + contact.normal.dot(contact.at(step)) > beyond_m {
+                state.normal = contact.stiffness;
+                self.foreseen.push(index);
+            }
+        }
+        self.foreseen.len() > before
+    }
+
+    /// Takes from a residual what the contacts that are foreseen would pull until they press, N.
+    pub fn pull(&self, moved: &[Node], residual: &mut [Node]) {
+        for contact in self.foreseen.iter().map(|&index| &self.contacts[index]) {
+            contact.scatter(contact.normal * (-contact.stiffness * contact.depth(moved)), residual);
+        }
+    }
+
+    /// Euclidean norm of what the contacts press with at `moved`, N.
+    pub fn pressure(&self, moved: &[Node]) -> f64 {
+        self.contacts.iter().map(|contact| f64::from(contact.normal_force(moved)).powi(2)).sum::<f64>().sqrt()
+    }
+
     /// Adds the stiffness times `p`.
     pub fn product(&self, p: &[Node], out: &mut [Node]) {
-        for (contact, &(normal, tangential)) in self.contacts.iter().zip(&self.state) {
+        for (contact, &Stiffness { normal, across, less }) in self.contacts.iter().zip(&self.state) {
             let at = contact.at(p);
             let along = contact.normal.dot(at);
-            let force = contact.normal * (along * (normal - tangential)) + at * tangential;
+            let force = contact.normal * (along * (normal - across)) + at * across - less * less.dot(at);
             contact.scatter(force, out);
         }
         for spring in &self.springs {
@@ -157,14 +202,14 @@ impl Terms {
 
     /// Adds the diagonal blocks (xx, xy, xz, yy, yz, zz) of the stiffness.
     pub fn diagonal(&self, out: &mut [[f32; 6]]) {
-        for (contact, &(normal, tangential)) in self.contacts.iter().zip(&self.state) {
-            let n = contact.normal;
-            let outer = [n.x * n.x, n.x * n.y, n.x * n.z, n.y * n.y, n.y * n.z, n.z * n.z];
+        let outer = |v: Vec3| [v.x * v.x, v.x * v.y, v.x * v.z, v.y * v.y, v.y * v.z, v.z * v.z];
+        for (contact, &Stiffness { normal, across, less }) in self.contacts.iter().zip(&self.state) {
+            let (of_normal, of_slip) = (outer(contact.normal), outer(less));
             for (&node, &weight) in contact.nodes.iter().zip(&contact.weights) {
                 let square = weight * weight;
                 for k in 0..6 {
-                    let identity = if matches!(k, 0 | 3 | 5) { tangential } else { 0.0 };
-                    out[node as usize][k] += square * (outer[k] * (normal - tangential) + identity);
+                    let identity = if matches!(k, 0 | 3 | 5) { across } else { 0.0 };
+                    out[node as usize][k] += square * (of_normal[k] * (normal - across) + identity - of_slip[k]);
                 }
             }
         }
@@ -176,19 +221,31 @@ impl Terms {
         self.ties.diagonal(out);
     }
 
-    /// Force of the tissue on a tool by contact and friction, and by its grasp, N.
-    pub fn force_on(&self, tool: u8, moved: &[Node]) -> (Vec3, Vec3) {
-        let mut contact_sum = Vec3::ZERO;
+    /// The slip of a contact that is elastic: all while it sticks, and no more than the limit's when it slides, m.
+    pub fn elastic_slip(&self, contact: &Contact, moved: &[Node]) -> Vec3 {
+        contact.slip(contact.at(moved)).clamp_length_max(self.slip_m)
+    }
+
+    /// Force of the tissue on a tool by contact and friction, and by its grasp, N, and the torque of both about `pivot`, N m; `positions` are those of
+    /// the nodes at the displacements `moved`.
+    pub fn force_on(&self, tool: u8, pivot: Vec3, positions: &[Vec3], moved: &[Node]) -> (Vec3, Vec3, Vec3) {
+        let (mut contact_sum, mut grip_sum, mut torque) = (Vec3::ZERO, Vec3::ZERO, Vec3::ZERO);
         for contact in self.contacts.iter().filter(|c| c.tool == Some(tool)) {
             let at = contact.at(moved);
             let slip = contact.slip(at);
             let y = slip.length() / self.slip_m;
             let tangential = contact.friction * if y < 1.0 { (2.0 - y) / self.slip_m } else { 1.0 / (y * self.slip_m) };
-            contact_sum += contact.normal * contact.normal_force(moved) + slip * tangential;
+            let force = contact.normal * contact.normal_force(moved) + slip * tangential;
+            let place: Vec3 = (0..3).map(|k| positions[contact.nodes[k] as usize] * contact.weights[k]).sum();
+            contact_sum += force;
+            torque += (place - pivot).cross(force);
         }
-        let held = self.springs.iter().filter(|s| s.tool == tool);
-        let grip_sum = held.map(|s| (s.offset_at_start + vec3(moved[s.node as usize])) * s.stiffness).sum();
-        (contact_sum, grip_sum)
+        for spring in self.springs.iter().filter(|s| s.tool == tool) {
+            let force = (spring.offset_at_start + vec3(moved[spring.node as usize])) * spring.stiffness;
+            grip_sum += force;
+            torque += (positions[spring.node as usize] - pivot).cross(force);
+        }
+        (contact_sum, grip_sum, torque)
     }
 
     /// Force of the tissue on the floor, N.
@@ -210,6 +267,7 @@ mod tests {
             depth_at_start: 2e-3,
             stiffness: 500.0,
             friction: 0.3,
+            slip_at_start: Vec3::new(0.0, 2e-4, 1e-4),
             obstacle_motion: Vec3::new(1e-3, 0.0, 0.0),
             tool: Some(1),
         };
@@ -244,7 +302,8 @@ mod tests {
         let mut gradient = vec![[0.0; 4]; 3];
         terms.gradient(&moved, &mut gradient);
         let total: Vec3 = gradient.iter().map(|&g| vec3(g)).sum();
-        let felt = terms.force_on(1, &moved).0 + terms.force_on(2, &moved).1;
+        let at = [Vec3::ZERO, Vec3::X, Vec3::Y];
+        let felt = terms.force_on(1, Vec3::ZERO, &at, &moved).0 + terms.force_on(2, Vec3::ZERO, &at, &moved).1;
         assert!((total - felt).length() < 1e-6);
     }
 }
