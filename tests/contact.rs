@@ -2,7 +2,7 @@
 
 use glam::{Quat, Vec3};
 use halsted::geom::{Pose, TetMesh};
-use halsted::tissue::{BodySpec, Capsule, Loads, Material, SoftBody, SolverSettings, StepReport, ToolShape};
+use halsted::tissue::{BladeSweep, BodySpec, Capsule, Loads, Material, SoftBody, SolverSettings, StepReport, ToolShape};
 
 const DT: f32 = 1.0 / 90.0;
 
@@ -155,5 +155,93 @@ mod friction {
             let acceleration = (way[89] - 2.0 * way[67] + way[45]) / (22.0 * DT * 22.0 * DT);
             assert!((acceleration / expected - 1.0).abs() < 0.05, "{angle}°: {acceleration} m/s², expected {expected}");
         }
+    }
+}
+
+mod tissue_on_tissue {
+    use super::*;
+
+    fn meeting() -> SolverSettings {
+        SolverSettings { self_contact: true, ..in_space() }
+    }
+
+    fn lowest(body: &SoftBody, is_upper: impl Fn(Vec3) -> bool) -> f32 {
+        let upper = body.rest_positions().iter().zip(body.positions()).filter(|(rest, _)| is_upper(**rest));
+        upper.map(|(_, x)| x.y).fold(f32::MAX, f32::min)
+    }
+
+    /// Two blocks in one body, the upper 10 mm above the lower.
+    fn two_blocks(settings: SolverSettings) -> SoftBody {
+        let mut mesh = TetMesh::block([6, 3, 6], Vec3::new(0.06, 0.03, 0.06));
+        let upper = TetMesh::block([5, 3, 5], Vec3::new(0.04, 0.02, 0.04));
+        let first = mesh.vertices.len() as u32;
+        mesh.vertices.extend(upper.vertices.iter().map(|&x| x + Vec3::new(0.0113, 0.04, 0.0087)));
+        mesh.tets.extend(upper.tets.iter().map(|tet| tet.map(|v| v + first)));
+        body_of(mesh, 5e3, settings, |x| x.y < 1e-9)
+    }
+
+    /// The upper block falls on the lower one, rests on it with its weight, and lies still. Without self-contact it falls through.
+    #[test]
+    fn a_block_that_falls_on_another_rests_on_it() {
+        let mut body = two_blocks(meeting());
+        let held: Vec<(u32, Vec3)> = body.pinned().iter().map(|&v| (v, body.positions()[v as usize])).collect();
+        let loads = Loads { gravity: Vec3::NEG_Y * 9.81, mass_damping_per_s: 5.0, driven: &held, ..Loads::default() };
+        let mut last = StepReport::default();
+        for _ in 0..270 {
+            last = step(&mut body, &loads);
+        }
+        let height = lowest(&body, |rest| rest.y > 0.035);
+        let top = mean(
+            body.rest_positions()
+                .iter()
+                .zip(body.positions())
+                .filter(|(r, _)| (r.y - 0.03).abs() < 1e-6 && (*r - Vec3::new(0.03, 0.03, 0.03)).length() < 0.011)
+                .map(|(_, x)| *x),
+        )
+        .y;
+        assert!((height - top).abs() < 1.5e-3, "the upper block stands at {height}, the lower reaches {top}");
+        // the held nodes bear their own
+        let is_held = |node: usize| body.pinned().binary_search(&(node as u32)).is_ok();
+        let weight = 9.81 * body.masses().iter().enumerate().filter(|(node, _)| !is_held(*node)).map(|(_, m)| m).sum::<f32>();
+        let support: Vec3 = last.driven_forces.iter().sum();
+        assert!((support.y.abs() / weight - 1.0).abs() < 0.01, "{support}, weight {weight}");
+        let fastest = body.velocities().iter().map(|v| v.length()).fold(0.0, f32::max);
+        assert!(fastest < 1e-3, "{fastest} m/s");
+
+        let mut body = two_blocks(in_space());
+        for _ in 0..90 {
+            step(&mut body, &Loads { driven: &[], ..loads });
+        }
+        assert!(lowest(&body, |rest| rest.y > 0.035) < 0.0, "without self-contact the test could not fail");
+    }
+
+    /// A block cut in two: the halves lie on one another where they were, under a load that would push one through the other.
+    #[test]
+    fn the_halves_of_a_cut_do_not_pass_through_one_another() {
+        let mut body = body_of(TetMesh::block([6, 6, 6], Vec3::splat(0.06)), 5e3, meeting(), |x| x.y < 1e-9);
+        let corner = |x: f32, z: f32| Vec3::new(x, 0.0313, z);
+        let polygon = vec![corner(-0.01, -0.01), corner(0.07, -0.01), corner(0.07, 0.07), corner(-0.01, 0.07)];
+        assert_eq!(body.cut(&BladeSweep { polygon }).pieces, 2);
+        let upper = |body: &SoftBody| -> Vec<u32> {
+            let free = body.pieces().pinned.iter().position(|&pinned| !pinned).expect("a free piece") as u32;
+            let mut nodes: Vec<u32> = (0..body.tets().len())
+                .filter(|&tet| body.pieces().of_tet[tet] == free)
+                .flat_map(|tet| body.tets()[tet])
+                .collect();
+            nodes.sort_unstable();
+            nodes.dedup();
+            nodes
+        };
+        let nodes = upper(&body);
+        let before = body.positions().to_vec();
+        for _ in 0..200 {
+            step(&mut body, &Loads { gravity: Vec3::NEG_Y * 9.81, mass_damping_per_s: 5.0, ..Loads::default() });
+        }
+        let sunk = nodes.iter().map(|&v| before[v as usize].y - body.positions()[v as usize].y).fold(0.0, f32::max);
+        // ρ g L² / 2E of the whole is 3.5 mm, less where the bottom is held
+        assert!(sunk < 5e-3, "the upper half sank by {sunk} m");
+        assert_eq!(body.volume().1, 0);
+        let shift = mean(nodes.iter().map(|&v| body.positions()[v as usize] - before[v as usize]));
+        assert!(shift.x.abs() < 1e-3 && shift.z.abs() < 1e-3, "it stays where it was: {shift}");
     }
 }

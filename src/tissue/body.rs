@@ -14,10 +14,12 @@ use super::pcg::Workspace;
 use super::potential::Tick;
 use super::response::{ResponseError, Responses};
 use super::scheme::Past;
+use super::self_contact::SelfContact;
 use super::solver::SolverSettings;
 use super::surface::Surface;
 use super::tear::Tears;
 use super::terms::Terms;
+use super::unfold::Folds;
 use crate::geom::{MeshError, TetMesh};
 
 /// What a body is made from.
@@ -150,6 +152,8 @@ pub struct SoftBody {
     pub(super) bands: Bands,
     pub(super) needles: Needles,
     pub(super) damage: Damage,
+    pub(super) folds: Folds,
+    pub(super) self_contact: SelfContact,
 }
 
 impl SoftBody {
@@ -229,6 +233,8 @@ impl SoftBody {
             bands: Bands::default(),
             needles: Needles::default(),
             damage: Damage::default(),
+            folds: Folds::default(),
+            self_contact: SelfContact::default(),
             rest,
             tets,
             tet_material,

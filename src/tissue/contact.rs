@@ -11,14 +11,12 @@
 //!
 //! What sticks keeps its elastic slip from tick to tick (Cundall and Strack, “A discrete numerical model for granular assemblies”, Géotechnique
 //! 1979): friction below its limit is a spring, and nothing creeps.
-//!
-//! Limits: tissue does not touch itself.
 
 use glam::Vec3;
 
 use super::body::SoftBody;
 use super::elements::Node;
-use super::terms::{Contact, Terms, vec3};
+use super::terms::{Against, Contact, Terms, vec3};
 use crate::geom::Pose;
 
 /// Depth at which a tool counts as having gone through, m.
@@ -66,19 +64,22 @@ impl ToolShape {
     }
 }
 
-/// A point of the surface that may stand against a capsule: tool, capsule, face by its sorted nodes, part of the face. The floor is tool
-/// [`FLOOR`], with one node three times over.
-type Place = (u8, u8, [u32; 3], u16);
+/// A point of the surface that may stand against something: a part of a face, by its sorted nodes, against a capsule of a tool, or one node, three times
+/// over, against the floor or tissue.
+pub(super) type Place = (Against, u8, [u32; 3], u16);
 
-const FLOOR: u8 = u8::MAX;
+/// The place of a node.
+pub(super) fn place_of(against: Against, node: u32) -> Place {
+    (against, 0, [node; 3], 0)
+}
 
 /// What a contact leaves for the next tick.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Grip {
+pub(super) struct Grip {
     /// Elastic slip, m.
-    slip: Vec3,
+    pub slip: Vec3,
     /// What it pressed with, N: the limit of friction in the next tick, which so is a problem with one answer.
-    force_n: f32,
+    pub force_n: f32,
 }
 
 /// What touched what at the end of the last tick, ascending.
@@ -88,7 +89,7 @@ pub struct ContactMemory {
 }
 
 impl ContactMemory {
-    fn of(&self, place: &Place) -> Option<Grip> {
+    pub(super) fn of(&self, place: &Place) -> Option<Grip> {
         self.touching.binary_search_by(|(known, _)| known.cmp(place)).ok().map(|at| self.touching[at].1)
     }
 }
@@ -125,7 +126,7 @@ impl Contacts {
             for &node in &body.surface.nodes {
                 let start = body.positions[node as usize].y;
                 if start.min(start + moved[node as usize][1]) < floor + reach && !body.is_pinned[node as usize] {
-                    contacts.low.push((node, body.contact_memory.of(&(FLOOR, 0, [node; 3], 0)).unwrap_or_default()));
+                    contacts.low.push((node, body.contact_memory.of(&place_of(Against::Floor, node)).unwrap_or_default()));
                 }
             }
         }
@@ -179,7 +180,7 @@ impl Contacts {
         let area = 0.5 * (rest[1] - rest[0]).cross(rest[2] - rest[0]).length();
         let stiffness = body.settings.contact_stiffness * young * area.sqrt() / f32::from(parts * parts);
         for (part, weights) in (0..).zip(middles(parts)) {
-            let place = (shape.tool, number as u8, sorted(face), part);
+            let place = (Against::Tool(shape.tool), number as u8, sorted(face), part);
             let known = body.contact_memory.of(&place);
             let at = a * weights[0] + b * weights[1] + c * weights[2];
             let was_before = || View::of(capsule.previous_from, capsule.previous_to, keep, at, into).is_none_or(|view| view.ahead > 0.0);
@@ -189,8 +190,8 @@ impl Contacts {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.samples.is_empty() && self.low.is_empty()
+    pub fn is_empty(&self, body: &SoftBody) -> bool {
+        self.samples.is_empty() && self.low.is_empty() && !body.meets_itself()
     }
 
     /// Freezes every contact at the displacements `moved` of this tick.
@@ -210,36 +211,36 @@ impl Contacts {
             let stiffness = sample.stiffness * touch.rise * touch.rise;
             let now = capsule.from.lerp(capsule.to, touch.along);
             terms.contacts.push(Contact {
-                nodes: sample.nodes,
-                weights: sample.weights,
+                nodes: [sample.nodes[0], sample.nodes[1], sample.nodes[2], sample.nodes[0]],
+                weights: [sample.weights[0], sample.weights[1], sample.weights[2], 0.0],
                 normal: touch.normal,
                 depth_at_start: touch.depth - touch.normal.dot(moved_here),
                 stiffness,
                 friction: tool.friction * sample.last.force_n,
                 slip_at_start: sample.last.slip,
                 obstacle_motion: now - capsule.previous_from.lerp(capsule.previous_to, touch.along),
-                tool: Some(tool.tool),
+                against: Against::Tool(tool.tool),
             });
             self.made.push(sample.place);
         }
+        body.linearise_self_contacts(moved, terms, &mut self.made);
         let Some(floor) = settings.floor_y_m else { return };
         let young = body.materials.iter().map(|m| m.young_pa).fold(0.0, f32::max);
         let stiffness = settings.contact_stiffness * young * body.mean_edge_m;
         for &(node, last) in &self.low {
             let depth_at_start = floor - body.positions[node as usize].y;
-            let place = (FLOOR, 0, [node; 3], 0);
             terms.contacts.push(Contact {
-                nodes: [node; 3],
-                weights: [1.0, 0.0, 0.0],
+                nodes: [node; 4],
+                weights: [1.0, 0.0, 0.0, 0.0],
                 normal: Vec3::NEG_Y,
                 depth_at_start,
                 stiffness,
                 friction: settings.floor_friction * last.force_n,
                 slip_at_start: last.slip,
                 obstacle_motion: Vec3::ZERO,
-                tool: None,
+                against: Against::Floor,
             });
-            self.made.push(place);
+            self.made.push(place_of(Against::Floor, node));
         }
     }
 

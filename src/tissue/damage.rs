@@ -18,7 +18,7 @@ use super::body::{BodyError, SoftBody};
 use super::elements::Node;
 use super::solver::StepReport;
 use super::tear::largest_stretch;
-use super::terms::Terms;
+use super::terms::{Against, Terms};
 
 const TABLE: &str = include_str!("../../assets/models/damage.ron");
 
@@ -191,7 +191,7 @@ impl SoftBody {
             return;
         }
         for contact in &terms.contacts {
-            let Some(tool) = contact.tool else { continue };
+            let Against::Tool(tool) = contact.against else { continue };
             let force = contact.normal_force(moved);
             if force > 0.0 {
                 let parts = contact.nodes.iter().zip(&contact.weights).filter(|(_, weight)| **weight > 0.0);

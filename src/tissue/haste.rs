@@ -91,6 +91,7 @@ impl StepReport {
         sum.newton_steps += self.newton_steps;
         sum.cg_iterations += self.cg_iterations;
         sum.clamped |= self.clamped;
+        sum.unfolded += self.unfolded;
         sum.slipped.extend(self.slipped);
         sum.max_stress_pa = sum.max_stress_pa.max(self.max_stress_pa);
         sum

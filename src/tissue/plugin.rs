@@ -145,6 +145,10 @@ pub fn solve_bodies(
                 losses.extend(tissue.body.give_way());
                 lost.write_batch(losses.into_iter().map(|loss| AttachmentLost { tissue: entity, loss }));
                 torn.write_batch(tissue.body.tear().map(|tear| TissueTorn { tissue: entity, tear }));
+                if report.unfolded > 0 {
+                    let why = format!("{} elements stayed inside out: they rest in their own shape where they were", report.unfolded);
+                    rested.write(BodyRested { tissue: entity, why });
+                }
                 for tool in report.slipped {
                     let force_n = last.get(tool as usize).map_or(0.0, |force| force.grip_n.length());
                     slipped.write(GripSlipped { tissue: entity, tool, force_n });

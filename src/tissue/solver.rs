@@ -48,6 +48,10 @@ pub struct SolverSettings {
     /// Height of the table that everything rests on, m.
     pub floor_y_m: Option<f32>,
     pub floor_friction: f32,
+    /// Whether the body meets itself: its pieces, the lips of its cuts, its folds.
+    pub self_contact: bool,
+    /// Coulomb's coefficient of tissue on tissue: wet serosa slides.
+    pub tissue_friction: f32,
     /// Stiffness of a grasped node, in units of its tissue's E times the mean edge.
     pub grip_stiffness: f32,
     /// Pull past which a hold slips, N.
@@ -68,6 +72,8 @@ impl Default for SolverSettings {
             friction_slip_m: 2e-5,
             floor_y_m: Some(0.0),
             floor_friction: 0.5,
+            self_contact: false,
+            tissue_friction: 0.1,
             grip_stiffness: 20.0,
             hold_limit_n: 8.0,
         }
@@ -125,6 +131,8 @@ pub struct StepReport {
     pub contacts: u32,
     /// Elements had to be clamped because the potential was not convex.
     pub clamped: bool,
+    /// Elements that stayed inside out and were put back in their shape by hand.
+    pub unfolded: u32,
     /// Tools whose hold was lost because it was pulled past its limit.
     pub slipped: Vec<u8>,
     /// Largest von Mises stress, Pa.
@@ -200,6 +208,7 @@ impl SoftBody {
         tick.begin(crew, self, loads, &rule);
         let mut work = std::mem::take(&mut self.work);
         let mut inverse = std::mem::take(&mut self.inverse);
+        self.find_self_contacts(&tick.moved);
         let mut contacts = contact::Contacts::begin(self, loads.tools, &tick.moved);
         let mut terms = std::mem::take(&mut self.terms);
         terms.slip_m = self.settings.friction_slip_m;
@@ -211,7 +220,7 @@ impl SoftBody {
         tick.evaluate(crew, &mut self.elements, &self.u, || self.lattice.work());
         let mut energy = tick.total(crew, &self.elements, &mut terms);
         let mut first_correction = 0.0;
-        let touches = !contacts.is_empty();
+        let touches = !contacts.is_empty(self);
         let most_steps = if touches { CONTACT_STEPS } else { self.settings.newton_steps_max }.max(1);
         let weight = if touches { self.weight(loads.gravity) } else { 0.0 };
         'steps: for step in 0..most_steps {
@@ -405,6 +414,7 @@ impl SoftBody {
         self.note_pressure(terms, &tick.moved);
         report.slipped = self.let_slip(&report.tool_forces);
         self.measure_stress(report);
+        report.unfolded = self.unfold();
         Ok(())
     }
 

@@ -13,11 +13,20 @@ use glam::Vec3;
 use super::attach::Ties;
 use super::elements::Node;
 
-/// One point of a tool, the floor or another obstacle against up to three nodes.
+/// What a point of the tissue may stand against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Against {
+    Tool(u8),
+    Floor,
+    Tissue,
+}
+
+/// One point of the tissue against a tool, the floor or other tissue.
 #[derive(Debug, Clone, Copy)]
 pub struct Contact {
-    pub nodes: [u32; 3],
-    pub weights: [f32; 3],
+    pub nodes: [u32; 4],
+    /// Of the nodes, to give the point that moves: what is in its way itself, if it is tissue, has negative ones.
+    pub weights: [f32; 4],
     /// Unit, from tissue to obstacle.
     pub normal: Vec3,
     /// n·x_c − o at the beginning of the tick, m; positive is too near.
@@ -30,8 +39,7 @@ pub struct Contact {
     pub slip_at_start: Vec3,
     /// Motion of the obstacle's point during the tick, m.
     pub obstacle_motion: Vec3,
-    /// The tool, or `None` for the floor.
-    pub tool: Option<u8>,
+    pub against: Against,
 }
 
 /// A node held by a tool.
@@ -82,8 +90,8 @@ fn add(out: &mut Node, value: Vec3) {
 impl Contact {
     #[inline(always)]
     fn at(&self, moved: &[Node]) -> Vec3 {
-        let [a, b, c] = self.nodes.map(|v| vec3(moved[v as usize]));
-        a * self.weights[0] + b * self.weights[1] + c * self.weights[2]
+        let [a, b, c, d] = self.nodes.map(|v| vec3(moved[v as usize]));
+        a * self.weights[0] + b * self.weights[1] + c * self.weights[2] + d * self.weights[3]
     }
 
     fn slip(&self, moved: Vec3) -> Vec3 {
@@ -230,13 +238,13 @@ impl Terms {
     /// the nodes at the displacements `moved`.
     pub fn force_on(&self, tool: u8, pivot: Vec3, positions: &[Vec3], moved: &[Node]) -> (Vec3, Vec3, Vec3) {
         let (mut contact_sum, mut grip_sum, mut torque) = (Vec3::ZERO, Vec3::ZERO, Vec3::ZERO);
-        for contact in self.contacts.iter().filter(|c| c.tool == Some(tool)) {
+        for contact in self.contacts.iter().filter(|c| c.against == Against::Tool(tool)) {
             let at = contact.at(moved);
             let slip = contact.slip(at);
             let y = slip.length() / self.slip_m;
             let tangential = contact.friction * if y < 1.0 { (2.0 - y) / self.slip_m } else { 1.0 / (y * self.slip_m) };
             let force = contact.normal * contact.normal_force(moved) + slip * tangential;
-            let place: Vec3 = (0..3).map(|k| positions[contact.nodes[k] as usize] * contact.weights[k]).sum();
+            let place: Vec3 = (0..4).map(|k| positions[contact.nodes[k] as usize] * contact.weights[k]).sum();
             contact_sum += force;
             torque += (place - pivot).cross(force);
         }
@@ -250,7 +258,7 @@ impl Terms {
 
     /// Force of the tissue on the floor, N.
     pub fn force_on_floor(&self, moved: &[Node]) -> Vec3 {
-        let floor = self.contacts.iter().filter(|c| c.tool.is_none());
+        let floor = self.contacts.iter().filter(|c| c.against == Against::Floor);
         floor.map(|c| c.normal * c.normal_force(moved)).sum()
     }
 }
@@ -261,18 +269,19 @@ mod tests {
 
     fn terms() -> Terms {
         let contact = Contact {
-            nodes: [0, 1, 2],
-            weights: [0.2, 0.5, 0.3],
+            nodes: [0, 1, 2, 0],
+            weights: [0.2, 0.5, 0.3, 0.0],
             normal: Vec3::new(0.6, 0.0, 0.8),
             depth_at_start: 2e-3,
             stiffness: 500.0,
             friction: 0.3,
             slip_at_start: Vec3::new(0.0, 2e-4, 1e-4),
             obstacle_motion: Vec3::new(1e-3, 0.0, 0.0),
-            tool: Some(1),
+            against: Against::Tool(1),
         };
         let spring = Spring { node: 1, offset_at_start: Vec3::new(0.0, 1e-3, 0.0), stiffness: 300.0, tool: 2 };
-        Terms { contacts: vec![contact], springs: vec![spring], slip_m: 1e-3, ..Terms::default() }
+        let on_tissue = Contact { nodes: [1, 0, 2, 2], weights: [1.0, -0.4, -0.35, -0.25], against: Against::Tissue, ..contact };
+        Terms { contacts: vec![contact, on_tissue], springs: vec![spring], slip_m: 1e-3, ..Terms::default() }
     }
 
     /// Tolerance: central differences over 1e-4 m of energies of 1e-3 J in `f32` leave 1e-3 N.
