@@ -2,7 +2,9 @@
 
 use glam::{Quat, Vec3};
 use halsted::geom::{Pose, TetMesh};
-use halsted::tissue::{BladeSweep, BodySpec, Capsule, Loads, Material, SoftBody, SolverSettings, StepReport, ToolShape};
+use halsted::tissue::{
+    BladeSweep, BodySpec, Capsule, JawRegion, Loads, Material, SoftBody, SolverSettings, StepReport, ToolForce, ToolShape,
+};
 
 const DT: f32 = 1.0 / 90.0;
 
@@ -155,6 +157,99 @@ mod friction {
             let acceleration = (way[89] - 2.0 * way[67] + way[45]) / (22.0 * DT * 22.0 * DT);
             assert!((acceleration / expected - 1.0).abs() < 0.05, "{angle}°: {acceleration} m/s², expected {expected}");
         }
+    }
+}
+
+mod grasps {
+    use super::*;
+
+    /// Jaws from above, their tips at `tip`.
+    fn jaws(tip: Vec3) -> JawRegion {
+        let rotation = Quat::from_rotation_x(-std::f32::consts::FRAC_PI_2);
+        JawRegion { world_from_tip: Pose::new(tip, rotation), length_m: 0.02, half_opening_m: 0.008 }
+    }
+
+    fn holder(number: u8, region: &JawRegion) -> ToolShape {
+        ToolShape { tool: number, pose: region.world_from_tip, capsules: vec![], friction: 0.3 }
+    }
+
+    /// Pulled up 0.5 mm a tick: the pull on the jaws at each tick, until they have lost all.
+    fn pull(body: &mut SoftBody, pinch_n: f32) -> Vec<ToolForce> {
+        let mut region = jaws(Vec3::new(0.05, 0.04, 0.05));
+        body.grasp(0, &region).expect("something lies between the jaws");
+        body.pinch(0, pinch_n);
+        let mut felt = Vec::new();
+        for _ in 0..400 {
+            region.world_from_tip.position.y += 0.0005;
+            let tools = [holder(0, &region)];
+            let report = step(body, &Loads { tools: &tools, mass_damping_per_s: 5.0, ..Loads::default() });
+            felt.push(report.tool_forces[0]);
+            if report.slipped == [0] {
+                return felt;
+            }
+            assert!(report.slipped.is_empty());
+        }
+        panic!("never lost, the last pull {:?}", felt.last());
+    }
+
+    /// A hold gives way at 2 μ N, stays at it while tissue slides through the jaws, and lets go when the last is out. Tolerance: 1 %.
+    #[test]
+    fn a_hold_slips_at_twice_the_friction_of_the_pinch() {
+        for pinch_n in [0.5f32, 1.0, 2.0] {
+            let mut body = pad();
+            let felt = pull(&mut body, pinch_n);
+            let most = felt.iter().map(|f| f.grip_n.length()).fold(0.0, f32::max);
+            let expected = 2.0 * body.settings().jaw_friction * pinch_n;
+            assert!((most / expected - 1.0).abs() < 0.01, "{pinch_n} N: slips at {most} N, expected {expected}");
+            let sliding = felt.iter().filter(|f| f.grip_n.length() > 0.98 * expected).count();
+            assert!(sliding > 10, "slides for {sliding} ticks");
+            let first = felt[0];
+            // between the whole of jaws 5 × 20 mm and a millimetre of them
+            assert!(first.pinch_n == pinch_n && first.pinch_pa >= pinch_n / 1e-4 * 0.999 && first.pinch_pa <= pinch_n / 5e-6);
+            assert!(!body.is_grasped(0) && body.pinched(0) == (0.0, 0.0));
+            for _ in 0..200 {
+                step(&mut body, &Loads { mass_damping_per_s: 5.0, ..Loads::default() });
+            }
+            assert_eq!(body.volume().1, 0);
+            let worst = body.rest_positions().iter().zip(body.positions()).map(|(a, b)| a.distance(*b)).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "back in its shape but for {worst} m");
+        }
+    }
+
+    /// Two hands pull one organ apart: each is answered by the other and by the support, in force and torque.
+    #[test]
+    fn two_hands_on_one_organ_balance_with_its_support() {
+        let mut body = pad();
+        let held: Vec<(u32, Vec3)> = body.pinned().iter().map(|&v| (v, body.positions()[v as usize])).collect();
+        let mut regions = [jaws(Vec3::new(0.03, 0.045, 0.05)), jaws(Vec3::new(0.07, 0.045, 0.05))];
+        for (number, region) in (0u8..).zip(&regions) {
+            body.grasp(number, region).expect("something lies between the jaws");
+        }
+        let mut last = StepReport::default();
+        for tick in 0..240 {
+            if tick < 60 {
+                regions[0].world_from_tip.position += Vec3::new(-2e-4, 1e-4, 0.0);
+                regions[1].world_from_tip.position += Vec3::new(1e-4, 1e-4, 1e-4);
+            }
+            let tools = [holder(0, &regions[0]), holder(1, &regions[1])];
+            last = step(&mut body, &Loads { tools: &tools, driven: &held, mass_damping_per_s: 5.0, ..Loads::default() });
+            assert!(last.slipped.is_empty());
+        }
+        let (mut force, mut torque) = (Vec3::ZERO, Vec3::ZERO);
+        for (&(_, at), &reaction) in held.iter().zip(&last.driven_forces) {
+            force += reaction;
+            torque += at.cross(reaction);
+        }
+        let (mut pulled, mut turned, mut scale) = (Vec3::ZERO, Vec3::ZERO, (0.0, 0.0));
+        for (felt, region) in last.tool_forces.iter().zip(&regions) {
+            let arm = region.world_from_tip.position;
+            pulled += felt.grip_n;
+            turned += felt.torque_nm + arm.cross(felt.grip_n);
+            scale = (scale.0 + felt.grip_n.length(), scale.1 + (arm.cross(felt.grip_n) + felt.torque_nm).length());
+        }
+        assert!(last.tool_forces.iter().all(|felt| felt.grip_n.length() > 0.1), "{:?}", last.tool_forces);
+        assert!((force - pulled).length() < 0.01 * scale.0, "support {force}, felt {pulled}");
+        assert!((torque - turned).length() < 0.01 * scale.1, "support {torque}, felt {turned}");
     }
 }
 

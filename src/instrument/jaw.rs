@@ -41,6 +41,11 @@ impl Jaw {
         if widest_rad > bite { ((widest_rad - angle_rad) / (widest_rad - bite)).clamp(0.0, 1.0) } else { 0.0 }
     }
 
+    /// How hard closed jaws are pressed together, as a share of all they can: all when shut, half where they bite, nothing where they open.
+    pub fn squeeze(&self, spec: &ToolSpec) -> f32 {
+        (1.0 - self.angle_rad / (2.0 * Self::BITE * spec.open_rad)).clamp(0.0, 1.0)
+    }
+
     /// Moves one tick toward `closure` (0 open, 1 closed).
     pub fn follow(&mut self, closure: f32, spec: &ToolSpec) -> Option<JawEvent> {
         let target = spec.open_rad * (1.0 - closure);

@@ -207,6 +207,12 @@ fn work_jaws(
             }
             _ => {}
         }
+        if let Some(Held::Tissue(entity)) = tool.holding
+            && let Ok((_, mut tissue)) = tissues.get_mut(entity)
+        {
+            let force_n = tool.jaw.squeeze(&tool.spec) * tissue.body.settings().pinch_n;
+            tissue.body.pinch(tool.side.index() as u8, force_n);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::coarse::Lattice;
 use super::contact::ContactMemory;
 use super::damage::Damage;
 use super::elements::{Element, Elements, Node, Recipe};
-use super::grasp::Anchor;
+use super::grasp::{Anchor, Hold};
 use super::material::Material;
 use super::needle::Needles;
 use super::pcg::Workspace;
@@ -130,6 +130,7 @@ pub struct SoftBody {
     pub(super) surface: Surface,
     pub(super) pieces: Pieces,
     pub(super) anchors: Vec<Anchor>,
+    pub(super) holds: Vec<Hold>,
     pub(super) contact_memory: ContactMemory,
     pub(super) terms: Terms,
     pub(super) settings: SolverSettings,
@@ -214,6 +215,7 @@ impl SoftBody {
             blocks_are_whole: false,
             clamped_ticks_left: 0,
             anchors: Vec::new(),
+            holds: Vec::new(),
             contact_memory: ContactMemory::default(),
             terms: Terms::default(),
             // the edge of a regular tetrahedron of the mean volume

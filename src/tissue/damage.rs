@@ -6,7 +6,7 @@
 //! Palmgren & Miner).
 //!
 //! Limits: pressure is a node's force over its share of the surface, so that of a tool finer than the elements is spread out; force is that
-//! of one tool as a whole: what it pushes or pulls, or what its jaws press from each side. The table (`assets/models/damage.ron`) names its sources and what is this project's own choice.
+//! of one tool as a whole: what it pushes, or what its jaws press from each side or pinch. The table (`assets/models/damage.ron`) names its sources and what is this project's own choice.
 
 use std::sync::LazyLock;
 
@@ -237,7 +237,7 @@ impl SoftBody {
         for (material, rules) in rules.iter().enumerate() {
             for limit in rules.iter().flat_map(|rules| &rules.limits) {
                 let values = match limit.measure {
-                    Measure::Pressure => self.pressures(&mut damage),
+                    Measure::Pressure => self.pressures(&mut damage, report),
                     Measure::Force | Measure::Impulse => self.forces(&damage, report),
                     Measure::Stress | Measure::Strain if !deep => Vec::new(),
                     Measure::Stress => self.stresses(limit.above),
@@ -317,9 +317,9 @@ impl SoftBody {
         values.iter().copied().filter(|(node, _)| own[*node as usize]).collect()
     }
 
-    /// Pressure of tools on each node, Pa.
-    fn pressures(&self, damage: &mut Damage) -> Vec<(u32, f32)> {
-        if damage.pressed.is_empty() {
+    /// Pressure of tools on each node, Pa: of what touches it from outside, or of the jaws that hold it.
+    fn pressures(&self, damage: &mut Damage, report: &StepReport) -> Vec<(u32, f32)> {
+        if damage.pressed.is_empty() && self.anchors.is_empty() {
             return Vec::new();
         }
         if damage.areas.0 != Some(self.surface.revision) {
@@ -330,7 +330,17 @@ impl SoftBody {
             *sums.entry(node).or_default() += force;
         }
         let area = |node: u32| damage.areas.1[node as usize];
-        sums.into_iter().filter(|(node, _)| area(*node) > 0.0).map(|(node, force)| (node, force / area(node))).collect()
+        sums.retain(|node, force| {
+            *force /= area(*node).max(f32::MIN_POSITIVE);
+            area(*node) > 0.0
+        });
+        for force in report.tool_forces.iter().filter(|force| force.pinch_pa > 0.0) {
+            for anchor in self.anchors.iter().filter(|anchor| anchor.tool == force.tool) {
+                let pressure = sums.entry(anchor.node).or_default();
+                *pressure = pressure.max(force.pinch_pa);
+            }
+        }
+        sums.into_iter().collect()
     }
 
     /// Force of the tool that touches or holds each node, N: of several, the largest.
@@ -341,7 +351,7 @@ impl SoftBody {
             let pressed = damage.pressed.iter().filter(|pressed| pressed.0 == tool);
             // jaws press from both sides: half of what they press in all is the force of each
             let both: f32 = pressed.clone().map(|pressed| pressed.2).sum();
-            let whole = (0.5 * both).max(force.contact_n.length()).max(force.grip_n.length());
+            let whole = (0.5 * both).max(force.contact_n.length()).max(force.pinch_n);
             let held = self.anchors.iter().filter(|anchor| anchor.tool == tool).map(|anchor| anchor.node);
             for node in pressed.map(|pressed| pressed.1).chain(held) {
                 let entry = largest.entry(node).or_default();

@@ -29,6 +29,10 @@ pub struct ToolForce {
     pub grip_n: Vec3,
     /// The tissue's resistance to blades that close.
     pub cut_n: Vec3,
+    /// Force with which the jaws pinch what they hold, N.
+    pub pinch_n: f32,
+    /// Mean pressure on the tissue between them, Pa.
+    pub pinch_pa: f32,
 }
 
 impl ToolForce {
@@ -82,7 +86,7 @@ pub struct AttachmentLost {
     pub loss: BandLoss,
 }
 
-/// Tissue was torn out of the jaws of a tool.
+/// Tissue slid out of the jaws of a tool.
 #[derive(Message, Debug, Clone)]
 pub struct GripSlipped {
     pub tissue: Entity,
@@ -90,7 +94,7 @@ pub struct GripSlipped {
     pub force_n: f32,
 }
 
-/// A body could not be solved in this tick and rests at its last good pose.
+/// A body could not be solved in this tick and rests at its last good pose, or a part of it had to be put back in its shape.
 #[derive(Message, Debug, Clone)]
 pub struct BodyRested {
     pub tissue: Entity,
@@ -136,7 +140,8 @@ pub fn solve_bodies(
                 tissue.tool_forces = resistance_n.map(|cut_n| ToolForce { cut_n, ..ToolForce::default() });
                 for force in &report.tool_forces {
                     if let Some(slot) = tissue.tool_forces.get_mut(force.tool as usize) {
-                        *slot = ToolForce { contact_n: force.contact_n, grip_n: force.grip_n, ..*slot };
+                        let (pinch_n, pinch_pa) = (force.pinch_n, force.pinch_pa);
+                        *slot = ToolForce { contact_n: force.contact_n, grip_n: force.grip_n, pinch_n, pinch_pa, ..*slot };
                     }
                 }
                 let bruises = tissue.body.bruise(&report, TICK_SECS);

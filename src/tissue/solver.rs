@@ -54,8 +54,10 @@ pub struct SolverSettings {
     pub tissue_friction: f32,
     /// Stiffness of a grasped node, in units of its tissue's E times the mean edge.
     pub grip_stiffness: f32,
-    /// Pull past which a hold slips, N.
-    pub hold_limit_n: f32,
+    /// Force with which closed jaws pinch, N, until [`SoftBody::pinch`] says otherwise.
+    pub pinch_n: f32,
+    /// Coulomb's coefficient of toothed jaws on tissue: a hold slips at twice this times the pinch.
+    pub jaw_friction: f32,
 }
 
 impl Default for SolverSettings {
@@ -75,7 +77,8 @@ impl Default for SolverSettings {
             self_contact: false,
             tissue_friction: 0.1,
             grip_stiffness: 20.0,
-            hold_limit_n: 8.0,
+            pinch_n: 6.0,
+            jaw_friction: 0.5,
         }
     }
 }
@@ -105,6 +108,10 @@ pub struct ToolForce {
     pub grip_n: Vec3,
     /// Of both about the tool's own point, where its pose is, N m.
     pub torque_nm: Vec3,
+    /// Force with which its jaws pinch what they hold, N.
+    pub pinch_n: f32,
+    /// Mean pressure on the tissue between them, Pa.
+    pub pinch_pa: f32,
 }
 
 /// An element past its tissue's stress limit.
@@ -133,7 +140,7 @@ pub struct StepReport {
     pub clamped: bool,
     /// Elements that stayed inside out and were put back in their shape by hand.
     pub unfolded: u32,
-    /// Tools whose hold was lost because it was pulled past its limit.
+    /// Tools whose hold was lost: what they held has slid out.
     pub slipped: Vec<u8>,
     /// Largest von Mises stress, Pa.
     pub max_stress_pa: f32,
@@ -406,13 +413,14 @@ impl SoftBody {
         report.driven_forces = loads.driven.iter().map(|&(node, _)| vec3(tick.gradient[node as usize])).collect();
         for tool in loads.tools {
             let (contact_n, grip_n, torque_nm) = terms.force_on(tool.tool, tool.pose.position, &self.positions, &tick.moved);
-            report.tool_forces.push(ToolForce { tool: tool.tool, contact_n, grip_n, torque_nm });
+            let (pinch_n, pinch_pa) = self.pinched(tool.tool);
+            report.tool_forces.push(ToolForce { tool: tool.tool, contact_n, grip_n, torque_nm, pinch_n, pinch_pa });
         }
         report.floor_force = terms.force_on_floor(&tick.moved);
         report.contacts = terms.contacts.iter().filter(|c| c.normal_force(&tick.moved) > 0.0).count() as u32;
         contacts.remember(self, terms, &tick.moved);
         self.note_pressure(terms, &tick.moved);
-        report.slipped = self.let_slip(&report.tool_forces);
+        report.slipped = self.let_slip(loads.tools, terms, &tick.moved);
         self.measure_stress(report);
         report.unfolded = self.unfold();
         Ok(())

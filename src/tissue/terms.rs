@@ -3,7 +3,7 @@
 //! ```text
 //! contact    ½ k ⟨n·x_c − o⟩₊²       x_c = Σ wᵢ xᵢ, frozen n, o, w: convex, and its slope is the reaction force
 //! friction   μ N f₀(|u_t|)           u_t the tangential slip of this tick and what was elastic of those before, N from the last linearisation
-//! anchor     ½ k |x − a|²
+//! hold       ½ k s² along the jaws' closing; across it the same up to a limit L, then L |s| − L²/2k
 //! ```
 //! f₀ is the mollified norm of Li et al., “Incremental Potential Contact”, ACM TOG 2020, eq. 14: quadratic below the slip ε, so that a resting
 //! contact is quiet, and convex, so that every product here is positive.
@@ -50,6 +50,10 @@ pub struct Spring {
     pub offset_at_start: Vec3,
     /// N/m.
     pub stiffness: f32,
+    /// The way in which the jaws close, unit.
+    pub closing: Vec3,
+    /// Friction across it at most, N.
+    pub limit_n: f32,
     pub tool: u8,
 }
 
@@ -62,6 +66,8 @@ pub struct Terms {
     /// Slip below which friction is a spring, m.
     pub slip_m: f32,
     state: Vec<Stiffness>,
+    /// Of each spring.
+    holds: Vec<Stiffness>,
     /// Contacts that do not press yet and are counted in, by their number.
     foreseen: Vec<usize>,
 }
@@ -72,6 +78,19 @@ struct Stiffness {
     normal: f32,
     across: f32,
     less: Vec3,
+}
+
+impl Stiffness {
+    fn times(&self, normal: Vec3, p: Vec3) -> Vec3 {
+        normal * (normal.dot(p) * (self.normal - self.across)) + p * self.across - self.less * self.less.dot(p)
+    }
+
+    /// Its block (xx, xy, xz, yy, yz, zz).
+    fn block(&self, normal: Vec3) -> [f32; 6] {
+        let outer = |v: Vec3| [v.x * v.x, v.x * v.y, v.x * v.z, v.y * v.y, v.y * v.z, v.z * v.z];
+        let (of_normal, of_slip, identity) = (outer(normal), outer(self.less), [1.0, 0.0, 0.0, 1.0, 0.0, 1.0]);
+        std::array::from_fn(|k| of_normal[k] * (self.normal - self.across) + identity[k] * self.across - of_slip[k])
+    }
 }
 
 /// The vector of a padded node.
@@ -120,6 +139,32 @@ impl Contact {
     }
 }
 
+impl Spring {
+    /// Along the jaws' closing and across it at the displacements `moved` of this tick, m.
+    fn stretch(&self, moved: &[Node]) -> (f32, Vec3) {
+        let stretch = self.offset_at_start + vec3(moved[self.node as usize]);
+        let along = self.closing.dot(stretch);
+        (along, stretch - self.closing * along)
+    }
+
+    /// Share of the pull across the closing that friction bears.
+    fn borne(&self, across: Vec3) -> f32 {
+        (self.limit_n / (self.stiffness * across.length()).max(f32::MIN_POSITIVE)).min(1.0)
+    }
+
+    /// Pull of the node on the tool, N.
+    fn pull(&self, moved: &[Node]) -> Vec3 {
+        let (along, across) = self.stretch(moved);
+        (self.closing * along + across * self.borne(across)) * self.stiffness
+    }
+
+    /// How far the node has slid through the jaws, m.
+    pub fn slid(&self, moved: &[Node]) -> Vec3 {
+        let (_, across) = self.stretch(moved);
+        across * (1.0 - self.borne(across))
+    }
+}
+
 impl Terms {
     pub fn is_empty(&self) -> bool {
         self.contacts.is_empty() && self.springs.is_empty() && self.ties.is_empty()
@@ -137,8 +182,10 @@ impl Terms {
             sum += f64::from(0.5 * contact.stiffness * depth * depth + contact.friction * mollified);
         }
         for spring in &self.springs {
-            let stretch = spring.offset_at_start + vec3(moved[spring.node as usize]);
-            sum += f64::from(0.5 * spring.stiffness * stretch.length_squared());
+            let (along, across) = spring.stretch(moved);
+            let (k, slip, limit) = (spring.stiffness, across.length(), spring.limit_n);
+            let held = if k * slip <= limit { 0.5 * k * slip * slip } else { limit * slip - 0.5 * limit * limit / k };
+            sum += f64::from(0.5 * k * along * along + held);
         }
         sum + self.ties.energy(moved)
     }
@@ -161,9 +208,13 @@ impl Terms {
             self.state.push(Stiffness { normal, across, less });
             contact.scatter(contact.normal * (normal * depth) + slip * across, out);
         }
+        self.holds.clear();
         for spring in &self.springs {
-            let stretch = spring.offset_at_start + vec3(moved[spring.node as usize]);
-            add(&mut out[spring.node as usize], stretch * spring.stiffness);
+            let (_, across) = spring.stretch(moved);
+            let borne = spring.borne(across);
+            let less = if borne < 1.0 { across.normalize_or_zero() * (borne * spring.stiffness).sqrt() } else { Vec3::ZERO };
+            self.holds.push(Stiffness { normal: spring.stiffness, across: borne * spring.stiffness, less });
+            add(&mut out[spring.node as usize], spring.pull(moved));
         }
         self.ties.gradient(moved, out);
     }
@@ -195,36 +246,27 @@ impl Terms {
 
     /// Adds the stiffness times `p`.
     pub fn product(&self, p: &[Node], out: &mut [Node]) {
-        for (contact, &Stiffness { normal, across, less }) in self.contacts.iter().zip(&self.state) {
-            let at = contact.at(p);
-            let along = contact.normal.dot(at);
-            let force = contact.normal * (along * (normal - across)) + at * across - less * less.dot(at);
+        for (contact, stiffness) in self.contacts.iter().zip(&self.state) {
+            let force = stiffness.times(contact.normal, contact.at(p));
             contact.scatter(force, out);
         }
-        for spring in &self.springs {
-            let force = vec3(p[spring.node as usize]) * spring.stiffness;
-            add(&mut out[spring.node as usize], force);
+        for (spring, hold) in self.springs.iter().zip(&self.holds) {
+            let node = spring.node as usize;
+            add(&mut out[node], hold.times(spring.closing, vec3(p[node])));
         }
         self.ties.product(p, out);
     }
 
     /// Adds the diagonal blocks (xx, xy, xz, yy, yz, zz) of the stiffness.
     pub fn diagonal(&self, out: &mut [[f32; 6]]) {
-        let outer = |v: Vec3| [v.x * v.x, v.x * v.y, v.x * v.z, v.y * v.y, v.y * v.z, v.z * v.z];
-        for (contact, &Stiffness { normal, across, less }) in self.contacts.iter().zip(&self.state) {
-            let (of_normal, of_slip) = (outer(contact.normal), outer(less));
+        for (contact, stiffness) in self.contacts.iter().zip(&self.state) {
+            let block = stiffness.block(contact.normal);
             for (&node, &weight) in contact.nodes.iter().zip(&contact.weights) {
-                let square = weight * weight;
-                for k in 0..6 {
-                    let identity = if matches!(k, 0 | 3 | 5) { across } else { 0.0 };
-                    out[node as usize][k] += square * (of_normal[k] * (normal - across) + identity - of_slip[k]);
-                }
+                out[node as usize].iter_mut().zip(block).for_each(|(out, entry)| *out += weight * weight * entry);
             }
         }
-        for spring in &self.springs {
-            for k in [0, 3, 5] {
-                out[spring.node as usize][k] += spring.stiffness;
-            }
+        for (spring, hold) in self.springs.iter().zip(&self.holds) {
+            out[spring.node as usize].iter_mut().zip(hold.block(spring.closing)).for_each(|(out, entry)| *out += entry);
         }
         self.ties.diagonal(out);
     }
@@ -249,7 +291,7 @@ impl Terms {
             torque += (place - pivot).cross(force);
         }
         for spring in self.springs.iter().filter(|s| s.tool == tool) {
-            let force = (spring.offset_at_start + vec3(moved[spring.node as usize])) * spring.stiffness;
+            let force = spring.pull(moved);
             grip_sum += force;
             torque += (positions[spring.node as usize] - pivot).cross(force);
         }
@@ -279,9 +321,11 @@ mod tests {
             obstacle_motion: Vec3::new(1e-3, 0.0, 0.0),
             against: Against::Tool(1),
         };
-        let spring = Spring { node: 1, offset_at_start: Vec3::new(0.0, 1e-3, 0.0), stiffness: 300.0, tool: 2 };
+        let offset_at_start = Vec3::new(0.0, 1e-3, 0.0);
+        let spring = Spring { node: 1, offset_at_start, stiffness: 300.0, closing: Vec3::Z, limit_n: 10.0, tool: 2 };
+        let sliding = Spring { node: 2, offset_at_start, closing: Vec3::X, limit_n: 0.4, ..spring };
         let on_tissue = Contact { nodes: [1, 0, 2, 2], weights: [1.0, -0.4, -0.35, -0.25], against: Against::Tissue, ..contact };
-        Terms { contacts: vec![contact, on_tissue], springs: vec![spring], slip_m: 1e-3, ..Terms::default() }
+        Terms { contacts: vec![contact, on_tissue], springs: vec![spring, sliding], slip_m: 1e-3, ..Terms::default() }
     }
 
     /// Tolerance: central differences over 1e-4 m of energies of 1e-3 J in `f32` leave 1e-3 N.
