@@ -83,6 +83,9 @@ pub struct PatientPart {
     /// Whose limits of pressure, force and strain count as damage: a tissue of `assets/models/damage.ron`. Without it nothing is bruised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damage_as: Option<String>,
+    /// Whether pieces of the organ and the lips of its cuts meet one another.
+    #[serde(default)]
+    pub self_contact: bool,
     /// How the organ tears under overload; without it it stretches without end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tear: Option<TearPart>,

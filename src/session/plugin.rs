@@ -379,7 +379,8 @@ fn make_body(scenario: &Scenario, twin: &Twin, lesion: Vec3) -> Result<SoftBody,
     let tet_material = (0..twin.tets.tets.len()).map(material).collect();
     let below = 1e-3 * patient.held_below_mm;
     let pinned = (0u32..).zip(&twin.tets.vertices).filter(|(_, v)| v.y < below).map(|(node, _)| node).collect();
-    let spec = BodySpec { mesh: twin.tets.clone(), materials, tet_material, pinned, settings: default() };
+    let settings = tissue::SolverSettings { self_contact: patient.self_contact, ..default() };
+    let spec = BodySpec { mesh: twin.tets.clone(), materials, tet_material, pinned, settings };
     let made = SoftBody::new(spec).and_then(|mut body| {
         if own.iter().any(|(_, material)| material.fibre_direction.is_some()) {
             // the direction means nothing in a tissue without fibres
