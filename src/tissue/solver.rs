@@ -189,6 +189,8 @@ const ROUNDING: f32 = 2e-5;
 const CONTACT_STEPS: u32 = 8;
 /// Share of the forces in balance that may be left over when something touches.
 const BALANCE: f64 = 0.03;
+/// Corrections below this share of the margin are no longer followed where something touches, if the forces are in balance.
+const SETTLED: f32 = 0.005;
 /// How often a step is solved again with the contacts that it would run into.
 const FORESIGHTS: u32 = 2;
 /// What counts as running into one, in margins.
@@ -260,7 +262,8 @@ impl SoftBody {
                 if step == 0 && attempt == 0 {
                     first_correction = correction;
                 }
-                let enough = (self.settings.newton_tolerance * first_correction).max(ROUNDING * self.mean_edge_m);
+                let least = if touches { SETTLED * self.settings.contact_margin_m } else { 0.0 };
+                let enough = (self.settings.newton_tolerance * first_correction).max(ROUNDING * self.mean_edge_m).max(least);
                 let is_near = correction <= if step == 0 { 0.01 * ROUNDING * self.mean_edge_m } else { enough };
                 if attempt == 0 && is_near && (!touches || is_balanced(&work, &tick, system.terms, weight)) {
                     report.newton_steps -= 1;
@@ -441,9 +444,10 @@ impl SoftBody {
     }
 }
 
-/// Whether what is left over is small beside the forces that contact and weight (the norm of the nodes', N) balance with.
+/// Whether what is left over where something presses is small beside the forces that contact and weight (the norm of the nodes', N) balance with.
 fn is_balanced(work: &Workspace, tick: &Tick, terms: &Terms, weight: f64) -> bool {
-    pcg::dot(&work.residual, &work.residual).sqrt() <= BALANCE * (weight + terms.pressure(&tick.moved))
+    let left: f64 = terms.pressing().iter().map(|&node| f64::from(vec3(work.residual[node as usize]).length_squared())).sum();
+    left.sqrt() <= BALANCE * (weight + terms.pressure(&tick.moved))
 }
 
 /// Residual and preconditioned residual of the next solve; the answer is the largest entry of the latter, m.

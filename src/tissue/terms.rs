@@ -239,6 +239,15 @@ impl Terms {
         }
     }
 
+    /// The nodes that press on something, ascending.
+    pub fn pressing(&self) -> Vec<u32> {
+        let pressing = self.contacts.iter().zip(&self.state).filter(|(_, state)| state.normal > 0.0);
+        let mut nodes: Vec<u32> = pressing.flat_map(|(contact, _)| contact.nodes).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes
+    }
+
     /// Euclidean norm of what the contacts press with at `moved`, N.
     pub fn pressure(&self, moved: &[Node]) -> f64 {
         self.contacts.iter().map(|contact| f64::from(contact.normal_force(moved)).powi(2)).sum::<f64>().sqrt()
