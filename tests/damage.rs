@@ -3,8 +3,8 @@
 use glam::Vec3;
 use halsted::geom::{Pose, TetMesh};
 use halsted::tissue::{
-    BladeSweep, BodySpec, Bruise, Capsule, Loads, Material, Measure, Skin, SoftBody, SolverSettings, StepReport, ToolShape,
-    limits_of,
+    BladeSweep, BodySpec, Bruise, Capsule, JawRegion, Loads, Material, Measure, Skin, SoftBody, SolverSettings, StepReport,
+    ToolShape, limits_of,
 };
 
 const DT: f32 = 1.0 / 90.0;
@@ -55,7 +55,10 @@ fn light_pressure_leaves_no_trace_and_heavy_pressure_is_told_with_place_and_valu
     let (body, bruises, force) = pressed("liver", 0.012, 60);
     let first = bruises.iter().find(|bruise| bruise.measure == Measure::Pressure).expect("it was pressed too hard");
     assert!(first.value >= 48e3 && first.above == 48e3 && first.nodes > 0, "{first:?}");
-    assert!((first.rest.y - SIZE.y).abs() < 1e-6 && (first.rest.z - 0.02).abs() < 0.006, "under the shaft: {first:?}");
+    assert!(
+        (first.rest.y - SIZE.y).abs() < 1e-6 && (first.rest.z - 0.02).abs() < 0.007,
+        "within a row of nodes under the shaft: {first:?}"
+    );
     assert!(force > 0.0);
     assert_eq!(body.damage()[first.node as usize], 1.0);
     assert!(body.damage().contains(&0.0), "elsewhere it is whole");
@@ -118,7 +121,7 @@ fn time_under_load_adds_up_to_the_limit() {
     let (mut loaded, mut told) = (0.0, None);
     for tick in 0..110 {
         // down for two ticks, up for one
-        let at = |tick: usize| if tick % 3 == 2 { -0.005 } else { 0.012 };
+        let at = |tick: usize| if tick % 3 == 2 { -0.005 } else { 0.006 };
         let tools = [shaft(at(tick), at(tick + 2))];
         let (report, bruises) = step(&mut body, &Loads { tools: &tools, ..Loads::default() }, 0.5);
         let force = report.tool_forces.first().map_or(0.0, |force| force.contact_n.y);
@@ -130,4 +133,24 @@ fn time_under_load_adds_up_to_the_limit() {
     let (loaded, bruise) = told.expect("20 N for 30 s");
     assert!((loaded - 30.0f32).abs() <= 0.5, "after {loaded} s under load");
     assert_eq!((bruise.above, bruise.measure.unit()), (20.0, "N"));
+}
+
+/// Jaws pinch the rim of a bowel with 60 N: past 50 N at once, and past 329 kPa (of at most 600: 5 × 20 mm are in the jaws) after ten seconds.
+#[test]
+fn jaws_that_pinch_too_hard_are_told_at_once_and_too_long_after_ten_seconds() {
+    let mut body = slab("bowel");
+    let pose = Pose { position: Vec3::new(0.02, 0.5 * SIZE.y, -0.001), rotation: glam::Quat::IDENTITY };
+    body.grasp(0, &JawRegion { world_from_tip: pose, length_m: 0.02, half_opening_m: 0.012 })
+        .expect("the rim is between the jaws");
+    body.pinch(0, 60.0);
+    let tools = [ToolShape { tool: 0, pose, capsules: Vec::new(), friction: 0.0 }];
+    let mut told = Vec::new();
+    for tick in 1..=25 {
+        let (report, bruises) = step(&mut body, &Loads { tools: &tools, ..Loads::default() }, 0.5);
+        assert!(report.tool_forces[0].pinch_pa >= 600e3 * 0.999, "{} Pa", report.tool_forces[0].pinch_pa);
+        told.extend(bruises.into_iter().map(|bruise| (tick, bruise.measure, bruise.above)));
+    }
+    let at = |measure: Measure, above: f32| told.iter().find(|told| (told.1, told.2) == (measure, above)).map(|told| told.0);
+    assert_eq!((at(Measure::Force, 50.0), at(Measure::Pressure, 329e3)), (Some(1), Some(20)), "{told:?}");
+    assert_eq!(at(Measure::Impulse, 300.0), Some(10), "60 N for 5 s");
 }

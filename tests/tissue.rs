@@ -311,6 +311,7 @@ mod tools {
         let mut body = pad();
         let mut region = jaws(Vec3::new(0.05, 0.045, 0.05));
         body.grasp(0, &region).expect("something lies between the jaws");
+        body.pinch(0, 2.0);
         let mut slipped = None;
         let mut strongest = 0.0f32;
         for tick in 0..200 {

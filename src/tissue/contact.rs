@@ -21,6 +21,8 @@ use crate::geom::Pose;
 
 /// Depth at which a tool counts as having gone through, m.
 pub(super) const DEEPEST_M: f32 = 0.03;
+/// Depth up to which a contact hardens, in margins: what presses hard would sink in otherwise.
+const HARDEST: f32 = 2.0;
 /// A face is divided into at least this many parts along an edge, squared, and at most.
 const PARTS: [u16; 2] = [2, 8];
 
@@ -80,6 +82,8 @@ pub(super) struct Grip {
     pub slip: Vec3,
     /// What it pressed with, N: the limit of friction in the next tick, which so is a problem with one answer.
     pub force_n: f32,
+    /// The way into the tissue as the tool sees it; none where nothing pressed.
+    pub into: Vec3,
 }
 
 /// What touched what at the end of the last tick, ascending.
@@ -112,8 +116,8 @@ pub struct Contacts {
     samples: Vec<Sample>,
     /// Surface nodes near the floor.
     low: Vec<(u32, Grip)>,
-    /// The place of each contact that was made last.
-    made: Vec<Place>,
+    /// The place of each contact that was made last, and the way into the tissue there.
+    made: Vec<(Place, Vec3)>,
 }
 
 impl Contacts {
@@ -182,10 +186,14 @@ impl Contacts {
         for (part, weights) in (0..).zip(middles(parts)) {
             let place = (Against::Tool(shape.tool), number as u8, sorted(face), part);
             let known = body.contact_memory.of(&place);
+            let last = known.unwrap_or_default();
+            // what is pressed is pushed on the way it was pushed, whatever becomes of its face
+            let into = if last.into == Vec3::ZERO { into } else { last.into };
             let at = a * weights[0] + b * weights[1] + c * weights[2];
-            let was_before = || View::of(capsule.previous_from, capsule.previous_to, keep, at, into).is_none_or(|view| view.ahead > 0.0);
+            let was_before =
+                || View::of(capsule.previous_from, capsule.previous_to, keep, at, into).is_none_or(|view| view.ahead > 0.0);
             if known.is_some() || was_before() {
-                self.samples.push(Sample { place, tool, nodes: face, weights, into, stiffness, last: known.unwrap_or_default() });
+                self.samples.push(Sample { place, tool, nodes: face, weights, into, stiffness, last });
             }
         }
     }
@@ -207,21 +215,29 @@ impl Contacts {
                 moved_here += vec3(moved[node as usize]) * weight;
                 at += body.positions[node as usize] * weight;
             }
-            let Some(touch) = touch(capsule, capsule.radius_m + settings.contact_margin_m, at + moved_here, sample.into) else { continue };
-            let stiffness = sample.stiffness * touch.rise * touch.rise;
+            let Some(touch) = touch(capsule, capsule.radius_m + settings.contact_margin_m, at + moved_here, sample.into) else {
+                continue;
+            };
+            // force and stiffness of ψ = k/2 δ² (1 + (δ/δ₀)²), δ₀ being the margin, as a spring of the same force and slope
+            let hard = ((touch.depth * touch.rise).max(0.0) / settings.contact_margin_m).min(HARDEST);
+            let hard = hard * hard;
+            let stiffness = sample.stiffness * touch.rise * touch.rise * (1.0 + 6.0 * hard);
+            let depth = touch.depth * (1.0 + 2.0 * hard) / (1.0 + 6.0 * hard);
+            let energy = 0.5 * sample.stiffness * (touch.rise * touch.depth).max(0.0).powi(2) * (1.0 + hard);
             let now = capsule.from.lerp(capsule.to, touch.along);
             terms.contacts.push(Contact {
                 nodes: [sample.nodes[0], sample.nodes[1], sample.nodes[2], sample.nodes[0]],
                 weights: [sample.weights[0], sample.weights[1], sample.weights[2], 0.0],
                 normal: touch.normal,
-                depth_at_start: touch.depth - touch.normal.dot(moved_here),
+                depth_at_start: depth - touch.normal.dot(moved_here),
                 stiffness,
+                energy_beside: energy - 0.5 * stiffness * depth.max(0.0).powi(2),
                 friction: tool.friction * sample.last.force_n,
                 slip_at_start: sample.last.slip,
                 obstacle_motion: now - capsule.previous_from.lerp(capsule.previous_to, touch.along),
                 against: Against::Tool(tool.tool),
             });
-            self.made.push(sample.place);
+            self.made.push((sample.place, if touch.ahead < 0.0 { sample.into } else { -touch.normal }));
         }
         body.linearise_self_contacts(moved, terms, &mut self.made);
         let Some(floor) = settings.floor_y_m else { return };
@@ -235,12 +251,13 @@ impl Contacts {
                 normal: Vec3::NEG_Y,
                 depth_at_start,
                 stiffness,
+                energy_beside: 0.0,
                 friction: settings.floor_friction * last.force_n,
                 slip_at_start: last.slip,
                 obstacle_motion: Vec3::ZERO,
                 against: Against::Floor,
             });
-            self.made.push(place_of(Against::Floor, node));
+            self.made.push((place_of(Against::Floor, node), Vec3::ZERO));
         }
     }
 
@@ -249,11 +266,15 @@ impl Contacts {
         let near = -2.0 * body.settings.contact_margin_m;
         let touching = &mut body.contact_memory.touching;
         touching.clear();
-        for (&place, contact) in self.made.iter().zip(&terms.contacts) {
+        for (&(place, into), contact) in self.made.iter().zip(&terms.contacts) {
             let depth = contact.depth(moved);
             if depth > near {
-                let slip = if depth > 0.0 { terms.elastic_slip(contact, moved) } else { Vec3::ZERO };
-                touching.push((place, Grip { slip, force_n: contact.normal_force(moved) }));
+                let pressed = if depth > 0.0 {
+                    Grip { slip: terms.elastic_slip(contact, moved), force_n: contact.normal_force(moved), into }
+                } else {
+                    Grip::default()
+                };
+                touching.push((place, pressed));
             }
         }
         touching.sort_unstable_by(|a, b| a.0.cmp(&b.0));
@@ -329,6 +350,8 @@ struct Touch {
     depth: f32,
     /// |∇δ|: what the energy's depth changes by with this one.
     rise: f32,
+    /// How far the point is ahead of the axis, m.
+    ahead: f32,
 }
 
 /// The contact of a point of the surface with a capsule, both where they are now; `None` where it is far or has gone through.
@@ -351,7 +374,7 @@ fn touch(capsule: &Capsule, keep: f32, point: Vec3, into: Vec3) -> Option<Touch>
             };
             let rise = slope.length();
             if rise > 1e-6 {
-                return Some(Touch { normal: -slope / rise, along: along_m / length, depth: depth / rise, rise });
+                return Some(Touch { normal: -slope / rise, along: along_m / length, depth: depth / rise, rise, ahead });
             }
         }
     }
@@ -359,7 +382,13 @@ fn touch(capsule: &Capsule, keep: f32, point: Vec3, into: Vec3) -> Option<Touch>
     let (along, _) = closest_on_segments(capsule.from, capsule.to, point, point);
     let apart = capsule.from.lerp(capsule.to, along) - point;
     let distance = apart.length();
-    (distance >= keep && distance < 2.0 * keep).then(|| Touch { normal: apart / distance, along, depth: keep - distance, rise: 1.0 })
+    (distance >= keep && distance < 2.0 * keep).then(|| Touch {
+        normal: apart / distance,
+        along,
+        depth: keep - distance,
+        rise: 1.0,
+        ahead: distance,
+    })
 }
 
 /// Closest points of a segment and a triangle.

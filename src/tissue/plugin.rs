@@ -151,7 +151,8 @@ pub fn solve_bodies(
                 lost.write_batch(losses.into_iter().map(|loss| AttachmentLost { tissue: entity, loss }));
                 torn.write_batch(tissue.body.tear().map(|tear| TissueTorn { tissue: entity, tear }));
                 if report.unfolded > 0 {
-                    let why = format!("{} elements stayed inside out: they rest in their own shape where they were", report.unfolded);
+                    let why =
+                        format!("{} elements stayed inside out: they rest in their own shape where they were", report.unfolded);
                     rested.write(BodyRested { tissue: entity, why });
                 }
                 for tool in report.slipped {

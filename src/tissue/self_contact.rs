@@ -58,7 +58,8 @@ impl SoftBody {
         own.active.clear();
         if self.settings.self_contact {
             self.renew_pairs(&mut own, moved);
-            let touched = |node: u32| self.contact_memory.of(&place_of(Against::Tissue, node)).is_some_and(|grip| grip.force_n > 0.0);
+            let touched =
+                |node: u32| self.contact_memory.of(&place_of(Against::Tissue, node)).is_some_and(|grip| grip.force_n > 0.0);
             let before = |pair: &&Pair| self.is_before(pair, touched(pair.node));
             own.active.extend(own.pairs.iter().filter(before));
             if !own.active.is_empty() {
@@ -161,7 +162,7 @@ impl SoftBody {
     }
 
     /// Freezes the contacts of tissue with tissue at the displacements `moved` of this tick: for each node the nearest face that it stands over.
-    pub(super) fn linearise_self_contacts(&self, moved: &[Node], terms: &mut Terms, made: &mut Vec<Place>) {
+    pub(super) fn linearise_self_contacts(&self, moved: &[Node], terms: &mut Terms, made: &mut Vec<(Place, Vec3)>) {
         let at = |v: u32| self.positions[v as usize] + vec3(moved[v as usize]);
         for pairs in self.self_contact.active.chunk_by(|x, y| x.node == y.node) {
             let node = pairs[0].node;
@@ -187,13 +188,16 @@ impl SoftBody {
             let size = (0.5 * area.length()).sqrt().min(self.mean_edge_m);
             let place = place_of(Against::Tissue, node);
             let last = self.contact_memory.of(&place).unwrap_or_default();
-            made.push(place);
+            made.push((place, Vec3::ZERO));
             terms.contacts.push(Contact {
                 nodes: [node, face[0], face[1], face[2]],
                 weights: [1.0, -weights[0], -weights[1], -weights[2]],
                 normal,
                 depth_at_start: depth - normal.dot(relative),
-                stiffness: self.settings.contact_stiffness * self.materials[usize::from(self.tet_material[owner])].young_pa * size,
+                stiffness: self.settings.contact_stiffness
+                    * self.materials[usize::from(self.tet_material[owner])].young_pa
+                    * size,
+                energy_beside: 0.0,
                 friction: self.settings.tissue_friction * last.force_n,
                 slip_at_start: last.slip,
                 obstacle_motion: Vec3::ZERO,

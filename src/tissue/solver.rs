@@ -235,9 +235,6 @@ impl SoftBody {
         'steps: for step in 0..most_steps {
             if step == 0 {
                 self.renew_preconditioner(crew, &tick, &terms, &rule, dt_secs);
-            } else if touches {
-                contacts.linearise(self, loads.tools, &tick.moved, &mut terms);
-                energy = tick.total(crew, &self.elements, &mut terms);
             }
             report.newton_steps += 1;
             for attempt in 0..=FORESIGHTS {
@@ -287,7 +284,7 @@ impl SoftBody {
                 }
             }
             shorten(&mut work.solution, LONGEST_MOVE * self.mean_edge_m);
-            match self.search(crew, &mut tick, &mut terms, &work.solution, energy) {
+            match self.search(crew, &mut tick, &mut contacts, loads.tools, &mut terms, &work.solution, energy) {
                 Some(lower) => energy = lower,
                 None => break,
             }
@@ -373,13 +370,23 @@ impl SoftBody {
     }
 
     /// Shortens the step until the potential falls; `None` leaves the tick where it was.
-    fn search(&mut self, crew: &mut Crew, tick: &mut Tick, terms: &mut Terms, step: &[Node], energy: f64) -> Option<f64> {
+    fn search(
+        &mut self,
+        crew: &mut Crew,
+        tick: &mut Tick,
+        contacts: &mut contact::Contacts,
+        tools: &[ToolShape],
+        terms: &mut Terms,
+        step: &[Node],
+        energy: f64,
+    ) -> Option<f64> {
         tick.mark();
         let mut share = 1.0f32;
         let noise = tick.noise(energy);
         for _ in 0..HALVINGS {
             tick.go(crew, share, step);
             tick.evaluate(crew, &mut self.elements, &self.u, || ());
+            contacts.linearise(self, tools, &tick.moved, terms);
             let here = tick.total(crew, &self.elements, terms);
             // still downhill at the end of the step: it fell, whatever rounding says of the difference
             let nearly = here <= energy + 100.0 * noise;
@@ -390,6 +397,7 @@ impl SoftBody {
         }
         tick.go_back();
         tick.evaluate(crew, &mut self.elements, &self.u, || ());
+        contacts.linearise(self, tools, &tick.moved, terms);
         tick.total(crew, &self.elements, terms);
         None
     }

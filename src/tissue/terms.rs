@@ -33,6 +33,8 @@ pub struct Contact {
     pub depth_at_start: f32,
     /// N/m.
     pub stiffness: f32,
+    /// What the energy is more by than this spring's, J: where it was made it is that of the contact itself.
+    pub energy_beside: f32,
     /// μ N, N.
     pub friction: f32,
     /// Elastic slip that sticking has left from the tick before, m.
@@ -179,7 +181,7 @@ impl Terms {
             let slip = contact.slip(at).length();
             let y = slip / self.slip_m;
             let mollified = if y < 1.0 { self.slip_m * (y * y - y * y * y / 3.0 + 1.0 / 3.0) } else { slip };
-            sum += f64::from(0.5 * contact.stiffness * depth * depth + contact.friction * mollified);
+            sum += f64::from(0.5 * contact.stiffness * depth * depth + contact.energy_beside + contact.friction * mollified);
         }
         for spring in &self.springs {
             let (along, across) = spring.stretch(moved);
@@ -325,6 +327,7 @@ mod tests {
             normal: Vec3::new(0.6, 0.0, 0.8),
             depth_at_start: 2e-3,
             stiffness: 500.0,
+            energy_beside: 0.0,
             friction: 0.3,
             slip_at_start: Vec3::new(0.0, 2e-4, 1e-4),
             obstacle_motion: Vec3::new(1e-3, 0.0, 0.0),

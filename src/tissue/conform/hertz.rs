@@ -78,5 +78,6 @@ fn on_a_held_layer(chi: f64) -> f64 {
     let beta = (0.6387 - 1.0277 * nu + 1.5164 * nu * nu) / (1.0 - nu);
     let third = alpha.powi(3) + 4.0 * PI * PI / 15.0 * beta;
     let fourth = 16.0 * alpha / PI.powi(4) * (alpha.powi(3) + 3.0 * PI * PI / 5.0 * beta);
-    1.0 - 2.0 * alpha / PI * chi + 4.0 * alpha * alpha / (PI * PI) * chi.powi(2) - 8.0 / PI.powi(3) * third * chi.powi(3) + fourth * chi.powi(4)
+    1.0 - 2.0 * alpha / PI * chi + 4.0 * alpha * alpha / (PI * PI) * chi.powi(2) - 8.0 / PI.powi(3) * third * chi.powi(3)
+        + fourth * chi.powi(4)
 }
