@@ -154,8 +154,12 @@ impl Contacts {
             held
         };
         for (index, face) in body.surface.faces.iter().enumerate() {
-            let corners = face.map(|v| body.positions[v as usize]);
-            let (low, high) = (corners[0].min(corners[1]).min(corners[2]), corners[0].max(corners[1]).max(corners[2]));
+            let (mut low, mut high) = (Vec3::INFINITY, Vec3::NEG_INFINITY);
+            for &node in face {
+                let at = body.positions[node as usize];
+                let next = at + vec3(moved[node as usize]);
+                (low, high) = (low.min(at).min(next), high.max(at).max(next));
+            }
             for &(tool, capsule, box_low, box_high) in &boxes {
                 if low.cmpgt(box_high).any() || high.cmplt(box_low).any() || body.is_crumb(face[0]) {
                     continue;
@@ -190,8 +194,10 @@ impl Contacts {
             // what is pressed is pushed on the way it was pushed, whatever becomes of its face
             let into = if last.into == Vec3::ZERO { into } else { last.into };
             let at = a * weights[0] + b * weights[1] + c * weights[2];
-            let was_before =
-                || View::of(capsule.previous_from, capsule.previous_to, keep, at, into).is_none_or(|view| view.ahead > 0.0);
+            let was_before = || {
+                let (along, _) = closest_on_segments(capsule.previous_from, capsule.previous_to, at, at);
+                (at - capsule.previous_from.lerp(capsule.previous_to, along)).dot(into) > 0.0
+            };
             if known.is_some() || was_before() {
                 self.samples.push(Sample { place, tool, nodes: face, weights, into, stiffness, last });
             }
@@ -218,12 +224,10 @@ impl Contacts {
             let Some(touch) = touch(capsule, capsule.radius_m + settings.contact_margin_m, at + moved_here, sample.into) else {
                 continue;
             };
-            // force and stiffness of ψ = k/2 δ² (1 + (δ/δ₀)²), δ₀ being the margin, as a spring of the same force and slope
-            let hard = ((touch.depth * touch.rise).max(0.0) / settings.contact_margin_m).min(HARDEST);
-            let hard = hard * hard;
-            let stiffness = sample.stiffness * touch.rise * touch.rise * (1.0 + 6.0 * hard);
-            let depth = touch.depth * (1.0 + 2.0 * hard) / (1.0 + 6.0 * hard);
-            let energy = 0.5 * sample.stiffness * (touch.rise * touch.depth).max(0.0).powi(2) * (1.0 + hard);
+            let press = press(sample.stiffness, touch.depth * touch.rise, settings.contact_margin_m);
+            // as a spring of the same force and slope
+            let stiffness = press.stiffness * touch.rise * touch.rise;
+            let depth = press.force / (press.stiffness * touch.rise);
             let now = capsule.from.lerp(capsule.to, touch.along);
             terms.contacts.push(Contact {
                 nodes: [sample.nodes[0], sample.nodes[1], sample.nodes[2], sample.nodes[0]],
@@ -231,7 +235,7 @@ impl Contacts {
                 normal: touch.normal,
                 depth_at_start: depth - touch.normal.dot(moved_here),
                 stiffness,
-                energy_beside: energy - 0.5 * stiffness * depth.max(0.0).powi(2),
+                energy_beside: press.energy - 0.5 * stiffness * depth.max(0.0).powi(2),
                 friction: tool.friction * sample.last.force_n,
                 slip_at_start: sample.last.slip,
                 obstacle_motion: now - capsule.previous_from.lerp(capsule.previous_to, touch.along),
@@ -339,6 +343,24 @@ impl View {
         let cover = 1.0 - aside.length_squared() / (keep * keep);
         (cover > 0.0).then(|| Self { along_m, ahead: ahead_of_start - rise * along_m, aside, cover })
     }
+}
+
+/// A contact's energy, J, its slope, N, and the slope of that, N/m, by depth.
+struct Press {
+    energy: f32,
+    force: f32,
+    stiffness: f32,
+}
+
+/// ψ = k/2 δ² (1 + (δ/δ₀)²) with δ₀ the margin, up to [`HARDEST`] of it, and from there a parabola; outside what a spring of k would pull.
+fn press(k: f32, depth_m: f32, margin_m: f32) -> Press {
+    let limit = HARDEST * margin_m;
+    let hard = (depth_m.clamp(0.0, limit) / margin_m).powi(2);
+    let inside = depth_m.min(limit);
+    let (force, stiffness) = (k * inside * (1.0 + 2.0 * hard), k * (1.0 + 6.0 * hard));
+    let energy = 0.5 * k * inside.max(0.0).powi(2) * (1.0 + hard);
+    let beyond = (depth_m - limit).max(0.0);
+    Press { energy: energy + force * beyond + 0.5 * stiffness * beyond * beyond, force: force + stiffness * beyond, stiffness }
 }
 
 struct Touch {
@@ -540,6 +562,18 @@ mod tests {
                 let mean = all.iter().map(|w| w[k]).sum::<f32>() / all.len() as f32;
                 assert!((mean - 1.0 / 3.0).abs() < 1e-6 && all.iter().all(|w| w[k] > 0.0));
             }
+        }
+    }
+
+    #[test]
+    fn what_presses_is_the_slope_of_its_energy() {
+        for depth in [-1e-3, 1e-4, 4e-4, 9e-4, 2e-3] {
+            let at = |by: f32| press(800.0, depth + by, 5e-4);
+            let (before, here, after) = (at(-1e-5), at(0.0), at(1e-5));
+            if depth > 0.0 {
+                assert!(((after.energy - before.energy) / 2e-5 - here.force).abs() < 0.01 * here.force + 1e-3);
+            }
+            assert!(((after.force - before.force) / 2e-5 - here.stiffness).abs() < 0.02 * here.stiffness);
         }
     }
 
