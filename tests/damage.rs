@@ -121,7 +121,7 @@ fn time_under_load_adds_up_to_the_limit() {
     let (mut loaded, mut told) = (0.0, None);
     for tick in 0..110 {
         // down for two ticks, up for one
-        let at = |tick: usize| if tick % 3 == 2 { -0.005 } else { 0.009 };
+        let at = |tick: usize| if tick % 3 == 2 { -0.005 } else { 0.011 };
         let tools = [shaft(at(tick), at(tick + 2))];
         let (report, bruises) = step(&mut body, &Loads { tools: &tools, ..Loads::default() }, 0.5);
         let force = report.tool_forces.first().map_or(0.0, |force| force.contact_n.y);
