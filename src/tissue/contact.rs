@@ -281,7 +281,7 @@ impl Contacts {
                 touching.push((place, pressed));
             }
         }
-        touching.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        touching.sort_unstable_by_key(|touching| touching.0);
     }
 }
 
@@ -341,7 +341,7 @@ impl View {
         };
         let aside = aside_of_start - slant * along_m;
         let cover = 1.0 - aside.length_squared() / (keep * keep);
-        (cover > 0.0).then(|| Self { along_m, ahead: ahead_of_start - rise * along_m, aside, cover })
+        (cover > 0.0).then_some(Self { along_m, ahead: ahead_of_start - rise * along_m, aside, cover })
     }
 }
 
