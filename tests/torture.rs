@@ -181,7 +181,7 @@ fn jaws_that_close_through_the_tissue_leave_it_sound() {
 fn height_over([a, b, c]: [Vec3; 3], at: Vec2) -> Option<f32> {
     let area = (b.xz() - a.xz()).perp_dot(c.xz() - a.xz());
     let (v, w) = ((at - a.xz()).perp_dot(c.xz() - a.xz()) / area, (b.xz() - a.xz()).perp_dot(at - a.xz()) / area);
-    (v >= 0.0 && w >= 0.0 && v + w <= 1.0).then(|| a.y + (b.y - a.y) * v + (c.y - a.y) * w)
+    (v >= 0.0 && w >= 0.0 && v + w <= 1.0).then_some(a.y + (b.y - a.y) * v + (c.y - a.y) * w)
 }
 
 /// A sheet 4 mm thick, held along two sides, and a rod 1 mm thick that comes down on it 11.1 mm a tick: the sheet is carried along.
