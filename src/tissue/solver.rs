@@ -199,6 +199,19 @@ const FORESEEN: f32 = 0.02;
 /// No Newton step moves a node farther than this many mean edges: the quadratic model it comes from holds no farther.
 const LONGEST_MOVE: f32 = 2.0;
 
+/// What a body meets in a tick.
+struct Met<'a> {
+    contacts: &'a mut contact::Contacts,
+    tools: &'a [ToolShape],
+    terms: &'a mut Terms,
+}
+
+impl Met<'_> {
+    fn renew(&mut self, body: &SoftBody, moved: &[Node]) {
+        self.contacts.linearise(body, self.tools, moved, self.terms);
+    }
+}
+
 /// Scales a step down until no node moves farther than `limit_m`.
 fn shorten(step: &mut [Node], limit_m: f32) {
     let longest = step.iter().map(|s| s[0] * s[0] + s[1] * s[1] + s[2] * s[2]).fold(0.0f32, f32::max).sqrt();
@@ -284,7 +297,15 @@ impl SoftBody {
                 }
             }
             shorten(&mut work.solution, LONGEST_MOVE * self.mean_edge_m);
-            match self.search(crew, &mut tick, &mut contacts, loads.tools, &mut terms, &work.solution, energy) {
+            let mut met = Met { contacts: &mut contacts, tools: loads.tools, terms: &mut terms };
+            // where contacts come and go along the way it may be up and down: then they are held as they were
+            let lower = self.search(crew, &mut tick, &mut met, &work.solution, energy, touches);
+            let lower = if lower.is_none() && touches {
+                self.search(crew, &mut tick, &mut met, &work.solution, energy, false)
+            } else {
+                lower
+            };
+            match lower {
                 Some(lower) => energy = lower,
                 None => break,
             }
@@ -369,16 +390,15 @@ impl SoftBody {
         self.blocks_are_whole = true;
     }
 
-    /// Shortens the step until the potential falls; `None` leaves the tick where it was.
+    /// Shortens the step until the potential falls; `None` leaves the tick where it was. With `follows` the contacts are those of each place on the way.
     fn search(
         &mut self,
         crew: &mut Crew,
         tick: &mut Tick,
-        contacts: &mut contact::Contacts,
-        tools: &[ToolShape],
-        terms: &mut Terms,
+        met: &mut Met,
         step: &[Node],
         energy: f64,
+        follows: bool,
     ) -> Option<f64> {
         tick.mark();
         let mut share = 1.0f32;
@@ -386,19 +406,25 @@ impl SoftBody {
         for _ in 0..HALVINGS {
             tick.go(crew, share, step);
             tick.evaluate(crew, &mut self.elements, &self.u, || ());
-            contacts.linearise(self, tools, &tick.moved, terms);
-            let here = tick.total(crew, &self.elements, terms);
+            if follows {
+                met.renew(self, &tick.moved);
+            }
+            let here = tick.total(crew, &self.elements, met.terms);
             // still downhill at the end of the step: it fell, whatever rounding says of the difference
             let nearly = here <= energy + 100.0 * noise;
             if here <= energy + noise || (nearly && pcg::dot(&tick.gradient, step) <= 0.0) {
-                return Some(here);
+                if follows {
+                    return Some(here);
+                }
+                met.renew(self, &tick.moved);
+                return Some(tick.total(crew, &self.elements, met.terms));
             }
             share *= 0.5;
         }
         tick.go_back();
         tick.evaluate(crew, &mut self.elements, &self.u, || ());
-        contacts.linearise(self, tools, &tick.moved, terms);
-        tick.total(crew, &self.elements, terms);
+        met.renew(self, &tick.moved);
+        tick.total(crew, &self.elements, met.terms);
         None
     }
 
