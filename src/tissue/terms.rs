@@ -213,9 +213,9 @@ impl Terms {
         self.holds.clear();
         for spring in &self.springs {
             let (_, across) = spring.stretch(moved);
-            let borne = spring.borne(across);
-            let less = if borne < 1.0 { across.normalize_or_zero() * (borne * spring.stiffness).sqrt() } else { Vec3::ZERO };
-            self.holds.push(Stiffness { normal: spring.stiffness, across: borne * spring.stiffness, less });
+            // the secant, which majorises: with the slope a node that begins to slide would be sent far through the jaws
+            let secant = spring.borne(across) * spring.stiffness;
+            self.holds.push(Stiffness { normal: spring.stiffness, across: secant, less: Vec3::ZERO });
             add(&mut out[spring.node as usize], spring.pull(moved));
         }
         self.ties.gradient(moved, out);
