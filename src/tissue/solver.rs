@@ -187,6 +187,8 @@ const ROUNDING: f32 = 2e-5;
 
 /// Newton steps of a tick in which something touches: contact comes and goes, and friction follows what presses.
 const CONTACT_STEPS: u32 = 8;
+/// Iterations of a tick after which contact gets no Newton steps beyond the usual: crumpled tissue would take a session's time.
+const ENOUGH_ITERATIONS: u32 = 150;
 /// Share of the forces in balance that may be left over when something touches.
 const BALANCE: f64 = 0.03;
 /// Corrections below this share of the margin are no longer followed where something touches, if the forces are in balance.
@@ -246,6 +248,9 @@ impl SoftBody {
         let most_steps = if touches { CONTACT_STEPS } else { self.settings.newton_steps_max }.max(1);
         let weight = if touches { self.weight(loads.gravity) } else { 0.0 };
         'steps: for step in 0..most_steps {
+            if step >= self.settings.newton_steps_max && report.cg_iterations > ENOUGH_ITERATIONS {
+                break;
+            }
             if step == 0 {
                 self.renew_preconditioner(crew, &tick, &terms, &rule, dt_secs);
             }
