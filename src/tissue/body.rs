@@ -76,6 +76,8 @@ pub enum BodyError {
 pub struct Pieces {
     /// The piece of each tetrahedron; pieces are numbered by their first tetrahedron.
     pub of_tet: Vec<u32>,
+    /// The piece of each node; their number for a node that belongs to none.
+    pub of_node: Vec<u32>,
     /// Whether a piece holds a pinned vertex or an unbroken fibre of a band, by piece.
     pub pinned: Vec<bool>,
 }
@@ -261,11 +263,23 @@ impl SoftBody {
 
     /// Everything that follows from the element list: masses, batches, work space.
     pub(super) fn rebuild_elements(&mut self) {
+        self.weigh();
         self.renew_elements(|_| true);
         self.stale = true;
     }
 
-    /// The same where only some elements have changed.
+    /// Lumps the mass of the elements at their corners.
+    pub(super) fn weigh(&mut self) {
+        self.mass.clear();
+        self.mass.resize(self.rest.len(), 0.0);
+        for (tet, corners) in self.tets.iter().enumerate() {
+            let density = self.materials[usize::from(self.tet_material[tet])].density_kg_m3;
+            let share = 0.25 * density * self.shapes[tet].volume;
+            corners.iter().for_each(|&v| self.mass[v as usize] += share);
+        }
+    }
+
+    /// The same where only some elements have changed; masses stay as they are.
     pub(super) fn renew_elements(&mut self, is_changed: impl Fn(u32) -> bool) {
         let nodes = self.rest.len();
         let moduli: Vec<(f32, f32)> = self.materials.iter().map(Material::moduli).collect();
@@ -287,13 +301,6 @@ impl SoftBody {
             patches: self.settings.shares_strain,
         };
         self.elements.renew(&recipe, &order, is_changed);
-        self.mass.clear();
-        self.mass.resize(nodes, 0.0);
-        for (tet, corners) in self.tets.iter().enumerate() {
-            let density = self.materials[usize::from(self.tet_material[tet])].density_kg_m3;
-            let share = 0.25 * density * self.shapes[tet].volume;
-            corners.iter().for_each(|&v| self.mass[v as usize] += share);
-        }
         self.blocks.clear();
         self.blocks.resize(nodes, [0.0; 6]);
         self.stress.clear();
@@ -459,7 +466,7 @@ pub(super) fn find_pieces(tets: &[[u32; 4]], nodes: usize, is_pinned: &[bool]) -
         }
     }
     let mut piece_of_root = vec![u32::MAX; nodes];
-    let mut pieces = Pieces { of_tet: Vec::with_capacity(tets.len()), pinned: Vec::new() };
+    let mut pieces = Pieces { of_tet: Vec::with_capacity(tets.len()), of_node: Vec::new(), pinned: Vec::new() };
     for corners in tets {
         let piece = &mut piece_of_root[root(&mut parent, corners[0]) as usize];
         if *piece == u32::MAX {
@@ -470,6 +477,10 @@ pub(super) fn find_pieces(tets: &[[u32; 4]], nodes: usize, is_pinned: &[bool]) -
         if corners.iter().any(|&v| is_pinned[v as usize]) {
             pieces.pinned[*piece as usize] = true;
         }
+    }
+    pieces.of_node = vec![pieces.pinned.len() as u32; nodes];
+    for (corners, &piece) in tets.iter().zip(&pieces.of_tet) {
+        corners.iter().for_each(|&v| pieces.of_node[v as usize] = piece);
     }
     pieces
 }
@@ -512,6 +523,7 @@ mod tests {
         held[5] = true;
         let pieces = find_pieces(&tets, 9, &held);
         assert_eq!(pieces.of_tet, [0, 1, 0]);
+        assert_eq!(pieces.of_node, [0, 0, 0, 0, 1, 1, 1, 1, 0]);
         assert_eq!(pieces.pinned, [false, true]);
     }
 

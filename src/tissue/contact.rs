@@ -96,6 +96,13 @@ impl ContactMemory {
     pub(super) fn of(&self, place: &Place) -> Option<Grip> {
         self.touching.binary_search_by(|(known, _)| known.cmp(place)).ok().map(|at| self.touching[at].1)
     }
+
+    /// The nodes of the faces that tools pressed on, with repetitions.
+    pub(super) fn pressed_by_tools(&self) -> Vec<u32> {
+        let pressed =
+            self.touching.iter().filter(|((against, ..), grip)| matches!(against, Against::Tool(_)) && grip.force_n > 0.0);
+        pressed.flat_map(|((_, _, nodes, _), _)| *nodes).collect()
+    }
 }
 
 /// The middle of one part of a face, against one capsule.

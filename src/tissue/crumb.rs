@@ -1,14 +1,15 @@
-//! Crumbs: pieces of a few elements that a cut leaves behind.
+//! Crumbs: pieces no larger than a few elements that a cut leaves behind.
 //!
-//! A crumb weighs milligrams and deforms in ways that nobody sees; as an elastic body it only makes every solve stiff. It keeps its volume
-//! and its place in the meshes, takes its rest shape, and from then on falls as one until it lies on the floor. Tools pass through it.
+//! A crumb weighs milligrams and deforms in ways that nobody sees; as an elastic body of what cuts have left of elements it only makes every solve
+//! stiff. It keeps its volume and its place in the meshes, takes its rest shape where it is, and from then on falls as one until it lies on the floor.
+//! Tools pass through it.
 
 use glam::Vec3;
 
 use super::SoftBody;
 
-/// Free pieces of fewer elements than this are crumbs.
-const CRUMB_TETS: usize = 16;
+/// Free pieces of less than the volume of so many elements of the first mesh are crumbs, however many they are made of.
+const CRUMB_ELEMENTS: f32 = 16.0;
 /// Nothing that small is thrown faster, m/s.
 const FASTEST_M_PER_S: f32 = 0.5;
 
@@ -28,30 +29,28 @@ impl SoftBody {
     /// Makes crumbs of the free pieces that are too small to be bodies.
     pub(super) fn take_crumbs(&mut self) {
         self.is_crumb.resize(self.rest.len(), false);
-        let mut tets_of: Vec<Vec<u32>> = vec![Vec::new(); self.pieces.count()];
-        for (tet, &piece) in (0u32..).zip(&self.pieces.of_tet) {
-            let members = &mut tets_of[piece as usize];
-            if !self.pieces.pinned[piece as usize] && members.len() < CRUMB_TETS {
-                members.push(tet);
+        let mut volume = vec![0.0f32; self.pieces.count()];
+        for (tet, &piece) in self.pieces.of_tet.iter().enumerate() {
+            volume[piece as usize] += self.shapes[tet].volume;
+        }
+        let most = CRUMB_ELEMENTS * self.mean_volume_m3;
+        let is_crumb: Vec<bool> = volume.iter().zip(&self.pieces.pinned).map(|(&v, &is_pinned)| v < most && !is_pinned).collect();
+        let mut nodes_of = vec![Vec::new(); self.pieces.count()];
+        for (node, &piece) in (0u32..).zip(&self.pieces.of_node) {
+            if is_crumb.get(piece as usize).is_some_and(|&is_crumb| is_crumb) {
+                nodes_of[piece as usize].push(node);
             }
         }
-        for members in tets_of.into_iter().filter(|members| !members.is_empty() && members.len() < CRUMB_TETS) {
-            let mut nodes: Vec<u32> = members.iter().flat_map(|&tet| self.tets[tet as usize]).collect();
-            nodes.sort_unstable();
-            nodes.dedup();
-            let share = 1.0 / nodes.len() as f32;
-            let shift = nodes.iter().map(|&v| self.positions[v as usize] - self.rest[v as usize]).sum::<Vec3>() * share;
-            let velocity =
-                (nodes.iter().map(|&v| self.velocities[v as usize]).sum::<Vec3>() * share).clamp_length_max(FASTEST_M_PER_S);
+        for nodes in nodes_of.into_iter().filter(|nodes: &Vec<u32>| !nodes.is_empty()) {
+            self.put_back(&nodes, &nodes);
+            let velocity = self.velocities[nodes[0] as usize].clamp_length_max(FASTEST_M_PER_S);
             self.anchors.retain(|anchor| nodes.binary_search(&anchor.node).is_err());
             self.drop_fibres(&nodes);
             for &v in &nodes {
                 self.is_crumb[v as usize] = true;
                 self.is_pinned[v as usize] = true;
             }
-            let crumb = Crumb { nodes, velocity };
-            self.place(&crumb, |_| shift);
-            self.crumbs.push(crumb);
+            self.crumbs.push(Crumb { nodes, velocity });
         }
     }
 
@@ -68,19 +67,13 @@ impl SoftBody {
                     crumb.velocity = Vec3::ZERO;
                 }
             }
-            self.place(crumb, |shift| shift + step);
+            for &v in &crumb.nodes {
+                let node = v as usize;
+                self.positions[node] += step;
+                self.u[node] = (self.positions[node] - self.rest[node]).extend(0.0).to_array();
+                self.velocities[node] = crumb.velocity;
+            }
         }
         self.crumbs = crumbs;
-    }
-
-    fn place(&mut self, crumb: &Crumb, shift: impl Fn(Vec3) -> Vec3) {
-        for &v in &crumb.nodes {
-            let node = v as usize;
-            let moved = shift(self.positions[node] - self.rest[node]);
-            self.positions[node] = self.rest[node] + moved;
-            self.u[node] = moved.extend(0.0).to_array();
-            self.velocities[node] = crumb.velocity;
-            self.accelerations[node] = Vec3::ZERO;
-        }
     }
 }

@@ -228,6 +228,7 @@ impl SoftBody {
         self.responses.inherit(parents_of_tets);
         self.pinned = (0..self.rest.len() as u32).filter(|&v| self.is_pinned[v as usize]).collect();
         self.pieces = find_pieces(&self.tets, self.rest.len(), &self.is_held());
+        self.weigh();
         self.take_crumbs();
         self.cut_count += 1;
         let mut touched = vec![false; self.rest.len()];

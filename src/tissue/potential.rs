@@ -126,12 +126,13 @@ impl Tick {
         self.base.copy_from_slice(&self.moved);
     }
 
-    /// Goes `share` of `step` from the mark.
-    pub fn go(&mut self, crew: &mut Crew, share: f32, step: &[Node]) {
+    /// Goes from the mark the share of `step` that is that of each node's piece.
+    pub fn go(&mut self, crew: &mut Crew, piece: &[u32], shares: &[f32], step: &[Node]) {
         let base = &self.base;
         crew.each(parts(&mut self.moved, NODES_PER_BLOCK), |index, moved| {
             let from = index * NODES_PER_BLOCK;
-            for ((moved, base), step) in moved.iter_mut().zip(&base[from..]).zip(&step[from..]) {
+            for (((moved, base), step), &piece) in moved.iter_mut().zip(&base[from..]).zip(&step[from..]).zip(&piece[from..]) {
+                let share = shares[piece as usize];
                 for k in 0..4 {
                     moved[k] = base[k] + share * step[k];
                 }

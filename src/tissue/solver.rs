@@ -14,7 +14,7 @@
 
 use glam::Vec3;
 
-use super::body::SoftBody;
+use super::body::{Pieces, SoftBody};
 use super::coarse::Shape;
 use super::contact::{self, ToolShape};
 use super::crew::Crew;
@@ -214,13 +214,25 @@ impl Met<'_> {
     }
 }
 
-/// Scales a step down until no node moves farther than `limit_m`.
-fn shorten(step: &mut [Node], limit_m: f32) {
-    let longest = step.iter().map(|s| s[0] * s[0] + s[1] * s[1] + s[2] * s[2]).fold(0.0f32, f32::max).sqrt();
-    if longest > limit_m {
-        let share = limit_m / longest;
-        step.iter_mut().for_each(|s| *s = s.map(|component| component * share));
+/// How much of a step the nodes of each piece take so that none moves farther than `limit_m`; the last share is that of nodes of no piece.
+fn shares(step: &[Node], pieces: &Pieces, limit_m: f32) -> Vec<f32> {
+    let mut longest = vec![0.0f32; pieces.count() + 1];
+    for (step, &piece) in step.iter().zip(&pieces.of_node) {
+        let longest = &mut longest[piece as usize];
+        *longest = longest.max(vec3(*step).length_squared());
     }
+    longest.into_iter().map(|square| if square > limit_m * limit_m { limit_m / square.sqrt() } else { 1.0 }).collect()
+}
+
+/// Halves the shares of the pieces that go uphill at the end of their step, or all where none does: what is crushed in one piece must not hold up
+/// another.
+fn halve(shares: &mut [f32], gradient: &[Node], step: &[Node], pieces: &Pieces) {
+    let mut slope = vec![0.0f64; shares.len()];
+    for ((gradient, step), &piece) in gradient.iter().zip(step).zip(&pieces.of_node) {
+        slope[piece as usize] += f64::from(vec3(*gradient).dot(vec3(*step)));
+    }
+    let is_any = slope.iter().any(|&slope| slope > 0.0);
+    shares.iter_mut().zip(&slope).filter(|(_, slope)| !is_any || **slope > 0.0).for_each(|(share, _)| *share *= 0.5);
 }
 
 impl SoftBody {
@@ -301,12 +313,12 @@ impl SoftBody {
                     break;
                 }
             }
-            shorten(&mut work.solution, LONGEST_MOVE * self.mean_edge_m);
+            let longest = shares(&work.solution, &self.pieces, LONGEST_MOVE * self.mean_edge_m);
             let mut met = Met { contacts: &mut contacts, tools: loads.tools, terms: &mut terms };
             // where contacts come and go along the way it may be up and down: then they are held as they were
-            let lower = self.search(crew, &mut tick, &mut met, &work.solution, energy, touches);
+            let lower = self.search(crew, &mut tick, &mut met, (&work.solution, longest.clone()), energy, touches);
             let lower = if lower.is_none() && touches {
-                self.search(crew, &mut tick, &mut met, &work.solution, energy, false)
+                self.search(crew, &mut tick, &mut met, (&work.solution, longest), energy, false)
             } else {
                 lower
             };
@@ -395,21 +407,21 @@ impl SoftBody {
         self.blocks_are_whole = true;
     }
 
-    /// Shortens the step until the potential falls; `None` leaves the tick where it was. With `follows` the contacts are those of each place on the way.
+    /// Goes the shares of a step that are given for each piece, and shortens them until the potential falls; `None` leaves the tick where it was. With
+    /// `follows` the contacts are those of each place on the way.
     fn search(
         &mut self,
         crew: &mut Crew,
         tick: &mut Tick,
         met: &mut Met,
-        step: &[Node],
+        (step, mut shares): (&[Node], Vec<f32>),
         energy: f64,
         follows: bool,
     ) -> Option<f64> {
         tick.mark();
-        let mut share = 1.0f32;
         let noise = tick.noise(energy);
         for _ in 0..HALVINGS {
-            tick.go(crew, share, step);
+            tick.go(crew, &self.pieces.of_node, &shares, step);
             tick.evaluate(crew, &mut self.elements, &self.u, || ());
             if follows {
                 met.renew(self, &tick.moved);
@@ -424,7 +436,7 @@ impl SoftBody {
                 met.renew(self, &tick.moved);
                 return Some(tick.total(crew, &self.elements, met.terms));
             }
-            share *= 0.5;
+            halve(&mut shares, &tick.gradient, step, &self.pieces);
         }
         tick.go_back();
         tick.evaluate(crew, &mut self.elements, &self.u, || ());

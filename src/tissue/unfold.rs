@@ -5,6 +5,9 @@
 //! repeatedly at fault takes its rest shape where it lies; elsewhere the nodes of the faulty elements, and of a ring around them that grows with
 //! each vain attempt, take their place in the rest shape of the sound tissue around them. Both are the best-fitting rigid motion (Horn,
 //! “Closed-form solution of absolute orientation using unit quaternions”, J Opt Soc Am A 1987).
+//!
+//! What a tool presses on or holds is left alone, since the tool keeps it so; and so is what turns inside out again after [`MOST_ATTEMPTS`]: that
+//! is where the forces on it are in balance.
 
 use glam::{DMat4, DQuat, DVec3, DVec4, Vec3};
 
@@ -15,20 +18,48 @@ use crate::geom::tet_volume;
 const LOOK_EVERY: u8 = 8;
 /// Looks at which an element may be found inverted in a row.
 const PATIENCE: u8 = 3;
+/// Looks at which an element must be found sound in a row before the attempts on it are forgotten.
+const FORGET: u8 = 12;
 /// Share of a free piece's elements from which the whole piece is put back.
 const MOSTLY: usize = 8;
 /// Vain attempts after which the whole of a free piece is put back.
 const ATTEMPTS: u8 = 2;
+/// Attempts on an element after which it is left as it is.
+const MOST_ATTEMPTS: u8 = 6;
 
 /// How long elements have been inside out.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Folds {
     /// Ticks until the next look.
     wait: u8,
-    /// Looks at which each tetrahedron was inverted; empty while none is.
-    looks: Vec<u8>,
-    /// Attempts since no element was inverted.
+    /// Of each tetrahedron; empty while nothing is known of any.
+    known: Vec<Known>,
+}
+
+/// What is known of one element.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Known {
+    /// Looks in a row at which it was inverted.
+    inverted: u8,
+    /// Looks in a row at which it was not.
+    sound: u8,
+    /// Attempts to put it back.
     attempts: u8,
+}
+
+impl Known {
+    fn see(&mut self, is_inverted: bool) {
+        if is_inverted {
+            *self = Self { inverted: self.inverted.saturating_add(1), sound: 0, ..*self };
+        } else {
+            let sound = self.sound.saturating_add(1);
+            *self = if sound < FORGET { Self { inverted: 0, sound, ..*self } } else { Self::default() };
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.inverted >= PATIENCE
+    }
 }
 
 /// A rotation and a shift from the rest shape.
@@ -92,32 +123,40 @@ impl SoftBody {
             return 0;
         }
         self.folds.wait = LOOK_EVERY - 1;
-        let inverted = |tet: &[u32; 4]| tet_volume(tet.map(|v| self.positions[v as usize])) <= 0.0;
-        let bad: Vec<u32> = (0u32..).zip(&self.tets).filter(|(_, tet)| inverted(tet)).map(|(tet, _)| tet).collect();
-        if bad.is_empty() {
-            self.folds = Folds { wait: self.folds.wait, ..Folds::default() };
+        let is_inverted = |tet: usize| tet_volume(self.tets[tet].map(|v| self.positions[v as usize])) <= 0.0;
+        let inverted: Vec<u32> = (0..self.tets.len()).filter(|&tet| is_inverted(tet)).map(|tet| tet as u32).collect();
+        if inverted.is_empty() && self.folds.known.is_empty() {
             return 0;
         }
-        let folds = &mut self.folds;
-        let before = std::mem::take(&mut folds.looks);
-        folds.looks.resize(self.tets.len(), 0);
-        for &tet in &bad {
-            let looks = before.get(tet as usize).copied().unwrap_or(0);
-            folds.looks[tet as usize] = looks.saturating_add(1);
+        let mut known = std::mem::take(&mut self.folds.known);
+        known.resize(self.tets.len(), Known::default());
+        let mut next = inverted.iter().peekable();
+        for (tet, known) in (0u32..).zip(&mut known) {
+            known.see(next.next_if(|&&inverted| inverted == tet).is_some());
         }
-        let is_due = bad.iter().any(|&tet| folds.looks[tet as usize] >= PATIENCE);
-        if !is_due {
+        let handled = self.handled();
+        let is_handled = |tet: usize| self.tets[tet].iter().any(|v| handled.binary_search(v).is_ok());
+        let is_open = |tet: &u32| known[*tet as usize].attempts < MOST_ATTEMPTS && !is_handled(*tet as usize);
+        let bad: Vec<u32> = inverted.into_iter().filter(is_open).collect();
+        if !bad.iter().any(|&tet| known[tet as usize].is_due()) {
+            self.folds.known = if known.iter().all(|known| *known == Known::default()) { Vec::new() } else { known };
             return 0;
         }
-        let attempts = folds.attempts;
-        folds.attempts = attempts.saturating_add(1);
-        folds.looks.clear();
         let pieces = self.pieces.count();
-        let (mut size, mut faults) = (vec![0usize; pieces], vec![0usize; pieces]);
-        self.pieces.of_tet.iter().for_each(|&piece| size[piece as usize] += 1);
-        bad.iter().for_each(|&tet| faults[self.pieces.of_tet[tet as usize] as usize] += 1);
+        let (mut size, mut faults, mut attempts) = (vec![0usize; pieces], vec![0usize; pieces], vec![0u8; pieces]);
+        // what a tool has in hand is not moved as a whole
+        let mut is_free: Vec<bool> = self.pieces.pinned.iter().map(|is_pinned| !is_pinned).collect();
+        for (tet, &piece) in self.pieces.of_tet.iter().enumerate() {
+            size[piece as usize] += 1;
+            is_free[piece as usize] &= !is_handled(tet);
+        }
+        for &tet in &bad {
+            let piece = self.pieces.of_tet[tet as usize] as usize;
+            faults[piece] += 1;
+            attempts[piece] = attempts[piece].max(known[tet as usize].attempts);
+        }
         let is_whole: Vec<bool> = (0..pieces)
-            .map(|p| faults[p] > 0 && !self.pieces.pinned[p] && (MOSTLY * faults[p] > size[p] || attempts >= ATTEMPTS))
+            .map(|p| faults[p] > 0 && is_free[p] && (MOSTLY * faults[p] > size[p] || attempts[p] >= ATTEMPTS))
             .collect();
         let mut of_piece = vec![Vec::new(); pieces];
         for (tet, &piece) in self.pieces.of_tet.iter().enumerate() {
@@ -131,14 +170,28 @@ impl SoftBody {
             self.put_back(nodes, nodes);
         }
         let local: Vec<u32> = bad.iter().copied().filter(|&tet| !is_whole[self.pieces.of_tet[tet as usize] as usize]).collect();
-        self.mend(&local, attempts);
+        self.mend(&local, &known);
+        for &tet in &bad {
+            let known = &mut known[tet as usize];
+            *known = Known { attempts: known.attempts + 1, ..Known::default() };
+        }
+        self.folds.known = known;
         self.past.clear();
         self.stale = true;
         bad.len() as u32
     }
 
-    /// Puts back the nodes of `bad` elements with `rings` rings around them, cluster by cluster.
-    fn mend(&mut self, bad: &[u32], rings: u8) {
+    /// The nodes that tools press on or hold, ascending.
+    fn handled(&self) -> Vec<u32> {
+        let mut nodes = self.contact_memory.pressed_by_tools();
+        nodes.extend(self.anchors.iter().map(|anchor| anchor.node));
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes
+    }
+
+    /// Puts back the nodes of `bad` elements, cluster by cluster, with as many rings around each as there were attempts on it.
+    fn mend(&mut self, bad: &[u32], known: &[Known]) {
         let mut of_node: Vec<Vec<u32>> = vec![Vec::new(); self.rest.len()];
         if !bad.is_empty() {
             for (tet, corners) in (0u32..).zip(&self.tets) {
@@ -174,7 +227,7 @@ impl SoftBody {
             let mut nodes: Vec<u32> = cluster.iter().flat_map(|&tet| self.tets[tet as usize]).collect();
             nodes.sort_unstable();
             nodes.dedup();
-            for _ in 0..rings {
+            for _ in 0..cluster.iter().map(|&tet| known[tet as usize].attempts).max().unwrap_or(0) {
                 nodes = grown(&nodes, &self.tets);
             }
             let around: Vec<u32> = grown(&nodes, &self.tets)
@@ -185,8 +238,8 @@ impl SoftBody {
         }
     }
 
-    /// Puts `nodes` where the rigid motion of `guides` takes them from the rest shape.
-    fn put_back(&mut self, nodes: &[u32], guides: &[u32]) {
+    /// Puts `nodes` where the rigid motion of `guides` takes them from the rest shape, with its velocity.
+    pub(super) fn put_back(&mut self, nodes: &[u32], guides: &[u32]) {
         let points: Vec<(Vec3, Vec3, f32)> = guides
             .iter()
             .map(|&v| (self.rest[v as usize], self.positions[v as usize], self.mass[v as usize].max(f32::MIN_POSITIVE)))
