@@ -12,6 +12,7 @@ mod grid_files;
 mod import_report;
 mod layers;
 mod model;
+mod movable;
 mod needle;
 mod odd_series;
 mod pacs;

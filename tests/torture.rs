@@ -264,7 +264,7 @@ fn cuts_at_random_into_a_moving_body_keep_its_volume_and_turn_nothing() {
 /// Minced along three sets of planes, 5 mm apart, until nothing but crumbs and stumps are left; then it falls and is cut again.
 #[test]
 fn a_body_cut_to_dust_falls_and_can_be_cut_again() {
-    let mesh = TetMesh::block([4, 4, 4], Vec3::splat(0.04));
+    let mesh = TetMesh::block([8, 8, 8], Vec3::splat(0.04));
     let settings = SolverSettings::default();
     let mut body = SoftBody::new(BodySpec { settings, ..spec(mesh, |x| x.y < 1e-6) }).expect("a sound body");
     let before = body.rest_volume();

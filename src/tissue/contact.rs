@@ -1,6 +1,6 @@
 //! Tool shafts and jaws, and the table, against the tissue's boundary.
 //!
-//! A tool is a few capsules. Each face near a capsule is divided into equal triangles, no wider than the capsule, and the middle of each stands for
+//! A tool is a few capsules; a rigid body may have convex hulls too. Each face near a capsule is divided into equal triangles, no wider than the capsule, and the middle of each stands for
 //! its share of the surface: the contact energy is an integral over the surface, `∫ κ/2 δ² dA` with a depth δ that is smooth where points glide
 //! along the capsule, so that what is held still comes to rest, and no corner or edge of the mesh is special.
 //!
@@ -16,6 +16,8 @@ use glam::Vec3;
 
 use super::body::SoftBody;
 use super::elements::Node;
+use super::movable::Hull;
+use super::solver::Loads;
 use super::terms::{Against, Contact, Terms, vec3};
 use crate::geom::Pose;
 
@@ -23,6 +25,10 @@ use crate::geom::Pose;
 pub(super) const DEEPEST_M: f32 = 0.03;
 /// Depth up to which a contact hardens, in margins: what presses hard would sink in otherwise.
 const HARDEST: f32 = 2.0;
+/// How often contacts are looked at again from where what gives way has been pushed to.
+const PUSHED_LOOKS: u32 = 3;
+/// A part of a face that meets a hull is no wider than this share of that.
+const PART_OF_HULL: f32 = 0.25;
 /// A face is divided into at least this many parts along an edge, squared, and at most.
 const PARTS: [u16; 2] = [2, 8];
 
@@ -41,6 +47,35 @@ impl Capsule {
     pub fn still(from: Vec3, to: Vec3, radius_m: f32) -> Self {
         Self { from, to, previous_from: from, previous_to: to, radius_m }
     }
+
+    pub(super) fn is_sound(&self) -> bool {
+        [self.from, self.to, self.previous_from, self.previous_to].iter().all(|p| p.is_finite())
+            && self.radius_m.is_finite()
+            && self.radius_m >= 0.0
+    }
+
+    /// The box that it has swept, m.
+    pub(super) fn swept(&self) -> (Vec3, Vec3) {
+        let (low, high) = (self.from.min(self.to), self.from.max(self.to));
+        let (before_low, before_high) = (self.previous_from.min(self.previous_to), self.previous_from.max(self.previous_to));
+        (low.min(before_low) - self.radius_m, high.max(before_high) + self.radius_m)
+    }
+
+    /// How far its ends have moved in the tick at most, m.
+    pub(super) fn motion_m(&self) -> f32 {
+        self.from.distance(self.previous_from).max(self.to.distance(self.previous_to))
+    }
+
+    /// The same between two shares of the tick.
+    pub(super) fn on_the_way(&self, before: f32, now: f32) -> Self {
+        Self {
+            from: self.previous_from.lerp(self.from, now),
+            to: self.previous_to.lerp(self.to, now),
+            previous_from: self.previous_from.lerp(self.from, before),
+            previous_to: self.previous_to.lerp(self.to, before),
+            radius_m: self.radius_m,
+        }
+    }
 }
 
 /// One tool as the tissue meets it.
@@ -57,12 +92,7 @@ pub struct ToolShape {
 impl ToolShape {
     /// Whether every number in it is finite.
     pub fn is_sound(&self) -> bool {
-        let finite = |c: &Capsule| {
-            [c.from, c.to, c.previous_from, c.previous_to].iter().all(|p| p.is_finite())
-                && c.radius_m.is_finite()
-                && c.radius_m >= 0.0
-        };
-        self.pose.is_sound() && self.friction.is_finite() && self.capsules.iter().all(finite)
+        self.pose.is_sound() && self.friction.is_finite() && self.capsules.iter().all(Capsule::is_sound)
     }
 }
 
@@ -105,10 +135,49 @@ impl ContactMemory {
     }
 }
 
-/// The middle of one part of a face, against one capsule.
+/// What tissue meets.
+#[derive(Clone, Copy)]
+enum Form<'a> {
+    Capsule(&'a Capsule),
+    Hull(&'a Hull),
+}
+
+/// One solid of a tool or of a rigid body.
+struct Solid<'a> {
+    against: Against,
+    /// Which of the tool's or body's.
+    number: u8,
+    form: Form<'a>,
+    friction: f32,
+    /// The body that gives way, by its place among those that do, and its centre, m.
+    movable: Option<(usize, Vec3)>,
+}
+
+/// All solids of a tick's loads.
+fn solids<'a>(loads: &Loads<'a>) -> Vec<Solid<'a>> {
+    let mut solids = Vec::new();
+    for tool in loads.tools {
+        for (number, capsule) in (0..).zip(&tool.capsules) {
+            let (against, form) = (Against::Tool(tool.tool), Form::Capsule(capsule));
+            solids.push(Solid { against, number, form, friction: tool.friction, movable: None });
+        }
+    }
+    let mut movables = 0;
+    for body in loads.bodies {
+        let movable = body.gives_way().then_some((movables, body.centre));
+        movables += usize::from(movable.is_some());
+        let forms = body.capsules.iter().map(Form::Capsule).chain(body.hulls.iter().map(Form::Hull));
+        for (number, form) in (0..).zip(forms) {
+            solids.push(Solid { against: Against::Rigid(body.number), number, form, friction: body.friction, movable });
+        }
+    }
+    solids
+}
+
+/// The middle of one part of a face, against one solid.
 struct Sample {
     place: Place,
-    tool: u16,
+    solid: u16,
     nodes: [u32; 3],
     weights: [f32; 3],
     /// Into the tissue, unit.
@@ -119,7 +188,8 @@ struct Sample {
 }
 
 /// The points and nodes that may touch something during one tick.
-pub struct Contacts {
+pub struct Contacts<'a> {
+    solids: Vec<Solid<'a>>,
     samples: Vec<Sample>,
     /// Surface nodes near the floor.
     low: Vec<(u32, Grip)>,
@@ -127,11 +197,11 @@ pub struct Contacts {
     made: Vec<(Place, Vec3)>,
 }
 
-impl Contacts {
-    /// Finds what may touch: by boxes of the swept capsules, then by the side on which a capsule stood when the tick began.
-    pub fn begin(body: &SoftBody, tools: &[ToolShape], moved: &[Node]) -> Self {
+impl<'a> Contacts<'a> {
+    /// Finds what may touch: by boxes of the swept solids, then by the side on which a solid stood when the tick began.
+    pub fn begin(body: &SoftBody, loads: &Loads<'a>, moved: &[Node]) -> Self {
         let settings = &body.settings;
-        let mut contacts = Self { samples: Vec::new(), low: Vec::new(), made: Vec::new() };
+        let mut contacts = Self { solids: solids(loads), samples: Vec::new(), low: Vec::new(), made: Vec::new() };
         let reach = body.mean_edge_m * 0.25 + settings.contact_margin_m;
         if let Some(floor) = settings.floor_y_m {
             for &node in &body.surface.nodes {
@@ -141,22 +211,19 @@ impl Contacts {
                 }
             }
         }
-        if tools.iter().all(|tool| tool.capsules.is_empty()) {
+        if contacts.solids.is_empty() {
             return contacts;
         }
         let mut boxes = Vec::new();
-        for (tool, shape) in tools.iter().enumerate() {
-            for (index, c) in shape.capsules.iter().enumerate() {
-                let (low, high) = (
-                    c.from.min(c.to).min(c.previous_from).min(c.previous_to),
-                    c.from.max(c.to).max(c.previous_from).max(c.previous_to),
-                );
-                let around = c.radius_m + reach;
-                boxes.push((tool as u16, index, low - around, high + around));
-            }
+        for (solid, shape) in contacts.solids.iter().enumerate() {
+            let (low, high) = match shape.form {
+                Form::Capsule(capsule) => capsule.swept(),
+                Form::Hull(hull) => hull.swept(),
+            };
+            boxes.push((solid, shape.against, low - reach, high + reach));
         }
-        let held: Vec<(u8, u32)> = {
-            let mut held: Vec<_> = body.anchors.iter().map(|a| (a.tool, a.node)).collect();
+        let held: Vec<(Against, u32)> = {
+            let mut held: Vec<_> = body.anchors.iter().map(|a| (Against::Tool(a.tool), a.node)).collect();
             held.sort_unstable();
             held
         };
@@ -167,46 +234,53 @@ impl Contacts {
                 let next = at + vec3(moved[node as usize]);
                 (low, high) = (low.min(at).min(next), high.max(at).max(next));
             }
-            for &(tool, capsule, box_low, box_high) in &boxes {
+            for &(solid, against, box_low, box_high) in &boxes {
                 if low.cmpgt(box_high).any() || high.cmplt(box_low).any() || body.is_crumb(face[0]) {
                     continue;
                 }
                 // what the jaws hold is inside them
-                if face.iter().any(|&v| held.binary_search(&(tools[usize::from(tool)].tool, v)).is_ok()) {
+                if face.iter().any(|&v| held.binary_search(&(against, v)).is_ok()) {
                     continue;
                 }
-                contacts.sample(body, index, tool, capsule, &tools[usize::from(tool)]);
+                contacts.sample(body, index, solid);
             }
         }
         contacts
     }
 
-    /// Divides a face and keeps the parts that may meet the capsule.
-    fn sample(&mut self, body: &SoftBody, index: usize, tool: u16, number: usize, shape: &ToolShape) {
+    /// Divides a face and keeps the parts that may meet the solid.
+    fn sample(&mut self, body: &SoftBody, index: usize, number: usize) {
         let face = body.surface.faces[index];
-        let capsule = &shape.capsules[number];
+        let solid = &self.solids[number];
+        let margin_m = body.settings.contact_margin_m;
         let [a, b, c] = face.map(|v| body.positions[v as usize]);
         let into = (c - a).cross(b - a).normalize_or_zero();
         let rest = face.map(|v| body.rest[v as usize]);
         let edge = (0..3).map(|k| rest[k].distance(rest[(k + 1) % 3])).fold(0.0, f32::max);
-        let keep = capsule.radius_m + body.settings.contact_margin_m;
-        let parts = ((edge / keep).ceil() as u16).clamp(PARTS[0], PARTS[1]);
+        let width = match solid.form {
+            Form::Capsule(capsule) => capsule.radius_m + margin_m,
+            Form::Hull(hull) => PART_OF_HULL * hull.size_m() + margin_m,
+        };
+        let parts = ((edge / width).ceil() as u16).clamp(PARTS[0], PARTS[1]);
         let young = body.materials[usize::from(body.tet_material[body.surface.owners[index] as usize])].young_pa;
         let area = 0.5 * (rest[1] - rest[0]).cross(rest[2] - rest[0]).length();
         let stiffness = body.settings.contact_stiffness * young * area.sqrt() / f32::from(parts * parts);
         for (part, weights) in (0..).zip(middles(parts)) {
-            let place = (Against::Tool(shape.tool), number as u8, sorted(face), part);
+            let place = (solid.against, solid.number, sorted(face), part);
             let known = body.contact_memory.of(&place);
             let last = known.unwrap_or_default();
             // what is pressed is pushed on the way it was pushed, whatever becomes of its face
             let into = if last.into == Vec3::ZERO { into } else { last.into };
             let at = a * weights[0] + b * weights[1] + c * weights[2];
-            let was_before = || {
-                let (along, _) = closest_on_segments(capsule.previous_from, capsule.previous_to, at, at);
-                (at - capsule.previous_from.lerp(capsule.previous_to, along)).dot(into) > 0.0
+            let was_before = || match solid.form {
+                Form::Capsule(capsule) => {
+                    let (along, _) = closest_on_segments(capsule.previous_from, capsule.previous_to, at, at);
+                    (at - capsule.previous_from.lerp(capsule.previous_to, along)).dot(into) > 0.0
+                }
+                Form::Hull(hull) => hull.was_before(at) > 0.0,
             };
             if known.is_some() || was_before() {
-                self.samples.push(Sample { place, tool, nodes: face, weights, into, stiffness, last });
+                self.samples.push(Sample { place, solid: number as u16, nodes: face, weights, into, stiffness, last });
             }
         }
     }
@@ -215,38 +289,52 @@ impl Contacts {
         self.samples.is_empty() && self.low.is_empty() && !body.meets_itself()
     }
 
-    /// Freezes every contact at the displacements `moved` of this tick.
-    pub fn linearise(&mut self, body: &SoftBody, tools: &[ToolShape], moved: &[Node], terms: &mut Terms) {
+    /// Freezes every contact at the displacements `moved` of this tick, and where bodies that give way are pushed to by it.
+    pub fn linearise(&mut self, body: &SoftBody, moved: &[Node], terms: &mut Terms) {
+        self.freeze(body, moved, terms);
+        for _ in 0..if terms.movables.is_empty() { 0 } else { PUSHED_LOOKS } {
+            terms.settle_movables(moved);
+            self.freeze(body, moved, terms);
+        }
+    }
+
+    fn freeze(&mut self, body: &SoftBody, moved: &[Node], terms: &mut Terms) {
         terms.contacts.clear();
         self.made.clear();
         let settings = &body.settings;
+        let margin_m = settings.contact_margin_m;
         for sample in &self.samples {
-            let tool = &tools[usize::from(sample.tool)];
-            let capsule = &tool.capsules[usize::from(sample.place.1)];
+            let solid = &self.solids[usize::from(sample.solid)];
             let (mut at, mut moved_here) = (Vec3::ZERO, Vec3::ZERO);
             for (&node, &weight) in sample.nodes.iter().zip(&sample.weights) {
                 moved_here += vec3(moved[node as usize]) * weight;
                 at += body.positions[node as usize] * weight;
             }
-            let Some(touch) = touch(capsule, capsule.radius_m + settings.contact_margin_m, at + moved_here, sample.into) else {
-                continue;
+            let here = at + moved_here;
+            let movable = solid.movable.map(|(index, centre)| (index, here - centre));
+            let given = movable.map_or(Vec3::ZERO, |(index, arm)| terms.movables[index].gives(arm));
+            let touch = match solid.form {
+                Form::Capsule(capsule) => touch(capsule, capsule.radius_m + margin_m, here - given, sample.into),
+                Form::Hull(hull) => touch_hull(hull, margin_m, here - given),
             };
-            let press = press(sample.stiffness, touch.depth * touch.rise, settings.contact_margin_m);
+            let Some(touch) = touch else { continue };
+            let press = press(sample.stiffness, touch.depth * touch.rise, margin_m);
             // as a spring of the same force and slope
             let stiffness = press.stiffness * touch.rise * touch.rise;
             let depth = press.force / (press.stiffness * touch.rise);
-            let now = capsule.from.lerp(capsule.to, touch.along);
             terms.contacts.push(Contact {
                 nodes: [sample.nodes[0], sample.nodes[1], sample.nodes[2], sample.nodes[0]],
                 weights: [sample.weights[0], sample.weights[1], sample.weights[2], 0.0],
                 normal: touch.normal,
-                depth_at_start: depth - touch.normal.dot(moved_here),
+                depth_at_start: depth - touch.normal.dot(moved_here - given),
                 stiffness,
                 energy_beside: press.energy - 0.5 * stiffness * depth.max(0.0).powi(2),
-                friction: tool.friction * sample.last.force_n,
+                friction: solid.friction * sample.last.force_n,
                 slip_at_start: sample.last.slip,
-                obstacle_motion: now - capsule.previous_from.lerp(capsule.previous_to, touch.along),
-                against: Against::Tool(tool.tool),
+                obstacle_motion: touch.motion,
+                against: solid.against,
+                movable,
+                given,
             });
             self.made.push((sample.place, if touch.ahead < 0.0 { sample.into } else { -touch.normal }));
         }
@@ -267,6 +355,8 @@ impl Contacts {
                 slip_at_start: last.slip,
                 obstacle_motion: Vec3::ZERO,
                 against: Against::Floor,
+                movable: None,
+                given: Vec3::ZERO,
             });
             self.made.push((place_of(Against::Floor, node), Vec3::ZERO));
         }
@@ -371,11 +461,11 @@ fn press(k: f32, depth_m: f32, margin_m: f32) -> Press {
 }
 
 struct Touch {
-    /// Toward the capsule, unit.
+    /// Toward the solid, unit.
     normal: Vec3,
-    /// Where along the axis, 0 at `from`.
-    along: f32,
-    /// How far the point must move against the normal to leave the capsule, m; negative outside it.
+    /// How far the solid's point has moved in the tick, m.
+    motion: Vec3,
+    /// How far the point must move against the normal to leave the solid, m; negative outside it.
     depth: f32,
     /// |∇δ|: what the energy's depth changes by with this one.
     rise: f32,
@@ -389,6 +479,7 @@ struct Touch {
 /// to second order and has its slope at the surface; δ = q (r − s) where the axis has passed, so that the push begins softly at the sides.
 fn touch(capsule: &Capsule, keep: f32, point: Vec3, into: Vec3) -> Option<Touch> {
     let length = capsule.from.distance(capsule.to).max(1e-9);
+    let motion = |along: f32| capsule.from.lerp(capsule.to, along) - capsule.previous_from.lerp(capsule.previous_to, along);
     if let Some(View { along_m, ahead, aside, cover }) = View::of(capsule.from, capsule.to, keep, point, into) {
         let root = cover.sqrt();
         let depth = if ahead >= 0.0 { root * (keep * root - ahead) } else { cover * (keep - ahead) };
@@ -403,7 +494,7 @@ fn touch(capsule: &Capsule, keep: f32, point: Vec3, into: Vec3) -> Option<Touch>
             };
             let rise = slope.length();
             if rise > 1e-6 {
-                return Some(Touch { normal: -slope / rise, along: along_m / length, depth: depth / rise, rise, ahead });
+                return Some(Touch { normal: -slope / rise, motion: motion(along_m / length), depth: depth / rise, rise, ahead });
             }
         }
     }
@@ -413,11 +504,18 @@ fn touch(capsule: &Capsule, keep: f32, point: Vec3, into: Vec3) -> Option<Touch>
     let distance = apart.length();
     (distance >= keep && distance < 2.0 * keep).then(|| Touch {
         normal: apart / distance,
-        along,
+        motion: motion(along),
         depth: keep - distance,
         rise: 1.0,
         ahead: distance,
     })
+}
+
+/// The contact of a point of the surface with a convex solid that keeps `margin_m` from it.
+fn touch_hull(hull: &Hull, margin_m: f32, point: Vec3) -> Option<Touch> {
+    let (out, before) = hull.nearest(point);
+    let touch = Touch { normal: -out, motion: hull.motion_at(point), depth: margin_m - before, rise: 1.0, ahead: before };
+    (-DEEPEST_M..2.0 * margin_m).contains(&before).then_some(touch)
 }
 
 /// Closest points of a segment and a triangle.

@@ -202,6 +202,8 @@ impl SoftBody {
                 slip_at_start: last.slip,
                 obstacle_motion: Vec3::ZERO,
                 against: Against::Tissue,
+                movable: None,
+                given: Vec3::ZERO,
             });
         }
     }

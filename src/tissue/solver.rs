@@ -16,9 +16,10 @@ use glam::Vec3;
 
 use super::body::{Pieces, SoftBody};
 use super::coarse::Shape;
-use super::contact::{self, ToolShape};
+use super::contact::{Contacts, ToolShape};
 use super::crew::Crew;
 use super::elements::Node;
+use super::movable::{Movable, RigidForce, RigidShape};
 use super::newton::{Newton, invert_blocks};
 use super::pcg::{self, Ending, Workspace};
 use super::potential::Tick;
@@ -92,6 +93,8 @@ pub struct Loads<'a> {
     pub mass_damping_per_s: f32,
     /// What may touch the body, and the poses that hold it.
     pub tools: &'a [ToolShape],
+    /// Rigid bodies that it meets, and that give way if they can.
+    pub bodies: &'a [RigidShape],
     /// Nodes that are put at a world position by the end of the tick.
     pub driven: &'a [(u32, Vec3)],
     /// Forces that keep their direction on nodes, N: a pressure shared out among the corners of its faces, a weight on a thread.
@@ -128,6 +131,8 @@ pub struct Overstress {
 pub struct StepReport {
     /// One entry for each tool of the loads, in their order.
     pub tool_forces: Vec<ToolForce>,
+    /// One entry for each rigid body of the loads, in their order.
+    pub rigid_forces: Vec<RigidForce>,
     /// Force that each driven node needed, N, in the order of the loads.
     pub driven_forces: Vec<Vec3>,
     /// Force of the tissue on the floor, N (normal part).
@@ -161,6 +166,8 @@ pub enum StepError {
     Force { node: u32 },
     #[error("the pose of tool {tool} is not finite")]
     Tool { tool: u8 },
+    #[error("rigid body {body} is not sound: its place, mass and inertia must be numbers, its mass positive, its hulls closed")]
+    Rigid { body: u8 },
 }
 
 impl StepError {
@@ -168,7 +175,7 @@ impl StepError {
     pub fn node(&self) -> Option<u32> {
         match self {
             Self::Lost { node } | Self::Driven { node } | Self::Force { node } => Some(*node),
-            Self::Load | Self::Tool { .. } => None,
+            Self::Load | Self::Tool { .. } | Self::Rigid { .. } => None,
         }
     }
 }
@@ -202,15 +209,14 @@ const FORESEEN: f32 = 0.02;
 const LONGEST_MOVE: f32 = 2.0;
 
 /// What a body meets in a tick.
-struct Met<'a> {
-    contacts: &'a mut contact::Contacts,
-    tools: &'a [ToolShape],
+struct Met<'a, 'b> {
+    contacts: &'a mut Contacts<'b>,
     terms: &'a mut Terms,
 }
 
-impl Met<'_> {
+impl Met<'_, '_> {
     fn renew(&mut self, body: &SoftBody, moved: &[Node]) {
-        self.contacts.linearise(body, self.tools, moved, self.terms);
+        self.contacts.linearise(body, moved, self.terms);
     }
 }
 
@@ -245,10 +251,12 @@ impl SoftBody {
         let mut work = std::mem::take(&mut self.work);
         let mut inverse = std::mem::take(&mut self.inverse);
         self.find_self_contacts(&tick.moved);
-        let mut contacts = contact::Contacts::begin(self, loads.tools, &tick.moved);
+        let mut contacts = Contacts::begin(self, loads, &tick.moved);
         let mut terms = std::mem::take(&mut self.terms);
         terms.slip_m = self.settings.friction_slip_m;
-        contacts.linearise(self, loads.tools, &tick.moved, &mut terms);
+        terms.movables.clear();
+        terms.movables.extend(loads.bodies.iter().filter_map(|body| Movable::new(body, dt_secs)));
+        contacts.linearise(self, &tick.moved, &mut terms);
         self.add_springs(loads.tools, &mut terms);
         self.add_ties(&mut terms.ties);
 
@@ -314,7 +322,7 @@ impl SoftBody {
                 }
             }
             let longest = shares(&work.solution, &self.pieces, LONGEST_MOVE * self.mean_edge_m);
-            let mut met = Met { contacts: &mut contacts, tools: loads.tools, terms: &mut terms };
+            let mut met = Met { contacts: &mut contacts, terms: &mut terms };
             // where contacts come and go along the way it may be up and down: then they are held as they were
             let lower = self.search(crew, &mut tick, &mut met, (&work.solution, longest.clone()), energy, touches);
             let lower = if lower.is_none() && touches {
@@ -358,6 +366,9 @@ impl SoftBody {
         }
         if let Some(&(node, _)) = loads.forces.iter().find(|(v, f)| *v as usize >= self.rest.len() || !f.is_finite()) {
             return Err(StepError::Force { node });
+        }
+        if let Some(body) = loads.bodies.iter().find(|body| !body.is_sound()) {
+            return Err(StepError::Rigid { body: body.number });
         }
         match loads.tools.iter().find(|tool| !tool.is_sound()) {
             Some(tool) => Err(StepError::Tool { tool: tool.tool }),
@@ -453,7 +464,7 @@ impl SoftBody {
         rule: &Rule,
         tick: &Tick,
         terms: &Terms,
-        contacts: &contact::Contacts,
+        contacts: &Contacts,
         report: &mut StepReport,
     ) -> Result<(), StepError> {
         let lost = tick.moved.iter().position(|d| !d.iter().all(|c| c.is_finite()));
@@ -469,6 +480,10 @@ impl SoftBody {
             let (contact_n, grip_n, torque_nm) = terms.force_on(tool.tool, tool.pose.position, &self.positions, &tick.moved);
             let (pinch_n, pinch_pa) = self.pinched(tool.tool);
             report.tool_forces.push(ToolForce { tool: tool.tool, contact_n, grip_n, torque_nm, pinch_n, pinch_pa });
+        }
+        for body in loads.bodies {
+            let (force_n, torque_nm) = terms.force_on_rigid(body.number, body.centre, &self.positions, &tick.moved);
+            report.rigid_forces.push(RigidForce { number: body.number, force_n, torque_nm });
         }
         report.floor_force = terms.force_on_floor(&tick.moved);
         report.contacts = terms.contacts.iter().filter(|c| c.normal_force(&tick.moved) > 0.0).count() as u32;

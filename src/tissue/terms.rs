@@ -8,15 +8,22 @@
 //! f₀ is the mollified norm of Li et al., “Incremental Potential Contact”, ACM TOG 2020, eq. 14: quadratic below the slip ε, so that a resting
 //! contact is quiet, and convex, so that every product here is positive.
 
-use glam::Vec3;
+use glam::{Mat3, Vec3};
 
 use super::attach::Ties;
 use super::elements::Node;
+use super::movable::{Movable, Pushing, moves, push};
+
+/// Steps at most in which it is found how far a movable body is pushed, and halvings of each.
+const PUSHES: u32 = 8;
+/// A push that changes by less than this, m or rad, is found.
+const SETTLED_PUSH: f64 = 1e-9;
 
 /// What a point of the tissue may stand against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Against {
     Tool(u8),
+    Rigid(u8),
     Floor,
     Tissue,
 }
@@ -42,6 +49,10 @@ pub struct Contact {
     /// Motion of the obstacle's point during the tick, m.
     pub obstacle_motion: Vec3,
     pub against: Against,
+    /// The body that gives way there, by its place in the list of them, and the arm from its centre, m.
+    pub movable: Option<(usize, Vec3)>,
+    /// How far that has given way there, m.
+    pub given: Vec3,
 }
 
 /// A node held by a tool.
@@ -65,6 +76,7 @@ pub struct Terms {
     pub contacts: Vec<Contact>,
     pub springs: Vec<Spring>,
     pub ties: Ties,
+    pub(super) movables: Vec<Movable>,
     /// Slip below which friction is a spring, m.
     pub slip_m: f32,
     state: Vec<Stiffness>,
@@ -85,6 +97,10 @@ struct Stiffness {
 impl Stiffness {
     fn times(&self, normal: Vec3, p: Vec3) -> Vec3 {
         normal * (normal.dot(p) * (self.normal - self.across)) + p * self.across - self.less * self.less.dot(p)
+    }
+
+    fn matrix(&self, normal: Vec3) -> Mat3 {
+        Mat3::from_cols(self.times(normal, Vec3::X), self.times(normal, Vec3::Y), self.times(normal, Vec3::Z))
     }
 
     /// Its block (xx, xy, xz, yy, yz, zz).
@@ -109,10 +125,40 @@ fn add(out: &mut Node, value: Vec3) {
 }
 
 impl Contact {
+    /// The nodes' vectors as its point has them.
+    #[inline(always)]
+    fn blend(&self, vectors: &[Node]) -> Vec3 {
+        let [a, b, c, d] = self.nodes.map(|v| vec3(vectors[v as usize]));
+        a * self.weights[0] + b * self.weights[1] + c * self.weights[2] + d * self.weights[3]
+    }
+
+    /// How far its point has moved against what it meets, as far as that gives way, m.
     #[inline(always)]
     fn at(&self, moved: &[Node]) -> Vec3 {
-        let [a, b, c, d] = self.nodes.map(|v| vec3(moved[v as usize]));
-        a * self.weights[0] + b * self.weights[1] + c * self.weights[2] + d * self.weights[3]
+        self.blend(moved) - self.given
+    }
+
+    /// Force that it takes to keep its point there, N, and the stiffness; friction is a spring up to a slip of `slip_m`.
+    fn respond(&self, at: Vec3, slip_m: f32) -> (Vec3, Stiffness) {
+        let depth = self.depth_at(at);
+        let slip = self.slip(at);
+        let y = slip.length() / slip_m;
+        // f₁(y)/|u|: 2/ε − |u|/ε² below ε, 1/|u| above
+        let across = self.friction * if y < 1.0 { (2.0 - y) / slip_m } else { 1.0 / (y * slip_m) };
+        // along the slip it is f₀″: 2/ε − 2|u|/ε² below ε, nothing above
+        let along = self.friction * (2.0 - 2.0 * y).max(0.0) / slip_m;
+        let normal = if depth > 0.0 { self.stiffness } else { 0.0 };
+        let less = slip.normalize_or_zero() * (across - along).max(0.0).sqrt();
+        (self.normal * (normal * depth) + slip * across, Stiffness { normal, across, less })
+    }
+
+    /// Energy with its point there, J.
+    fn energy(&self, at: Vec3, slip_m: f32) -> f64 {
+        let depth = self.depth_at(at).max(0.0);
+        let slip = self.slip(at).length();
+        let y = slip / slip_m;
+        let mollified = if y < 1.0 { slip_m * (y * y - y * y * y / 3.0 + 1.0 / 3.0) } else { slip };
+        f64::from(0.5 * self.stiffness * depth * depth + self.energy_beside + self.friction * mollified)
     }
 
     fn slip(&self, moved: Vec3) -> Vec3 {
@@ -176,13 +222,9 @@ impl Terms {
     pub fn energy(&self, moved: &[Node]) -> f64 {
         let mut sum = 0.0f64;
         for contact in &self.contacts {
-            let at = contact.at(moved);
-            let depth = contact.depth_at(at).max(0.0);
-            let slip = contact.slip(at).length();
-            let y = slip / self.slip_m;
-            let mollified = if y < 1.0 { self.slip_m * (y * y - y * y * y / 3.0 + 1.0 / 3.0) } else { slip };
-            sum += f64::from(0.5 * contact.stiffness * depth * depth + contact.energy_beside + contact.friction * mollified);
+            sum += contact.energy(contact.at(moved), self.slip_m);
         }
+        sum += self.movables.iter().map(Movable::energy).sum::<f64>();
         for spring in &self.springs {
             let (along, across) = spring.stretch(moved);
             let (k, slip, limit) = (spring.stiffness, across.length(), spring.limit_n);
@@ -196,19 +238,11 @@ impl Terms {
     pub fn gradient(&mut self, moved: &[Node], out: &mut [Node]) {
         self.state.clear();
         self.foreseen.clear();
+        self.settle_movables(moved);
         for contact in &self.contacts {
-            let at = contact.at(moved);
-            let depth = contact.depth_at(at);
-            let slip = contact.slip(at);
-            let y = slip.length() / self.slip_m;
-            // f₁(y)/|u|: 2/ε − |u|/ε² below ε, 1/|u| above
-            let across = contact.friction * if y < 1.0 { (2.0 - y) / self.slip_m } else { 1.0 / (y * self.slip_m) };
-            // along the slip it is f₀″: 2/ε − 2|u|/ε² below ε, nothing above
-            let along = contact.friction * (2.0 - 2.0 * y).max(0.0) / self.slip_m;
-            let normal = if depth > 0.0 { contact.stiffness } else { 0.0 };
-            let less = slip.normalize_or_zero() * (across - along).max(0.0).sqrt();
-            self.state.push(Stiffness { normal, across, less });
-            contact.scatter(contact.normal * (normal * depth) + slip * across, out);
+            let (force, stiffness) = contact.respond(contact.at(moved), self.slip_m);
+            self.state.push(stiffness);
+            contact.scatter(force, out);
         }
         self.holds.clear();
         for spring in &self.springs {
@@ -221,12 +255,58 @@ impl Terms {
         self.ties.gradient(moved, out);
     }
 
+    /// Finds how far movable bodies are pushed at `moved`: Newton steps, halved until the potential falls.
+    pub fn settle_movables(&mut self, moved: &[Node]) {
+        let slip_m = self.slip_m;
+        for (index, movable) in self.movables.iter_mut().enumerate() {
+            let mut own: Vec<(&mut Contact, Vec3)> = self
+                .contacts
+                .iter_mut()
+                .filter_map(|contact| contact.movable.filter(|(of, _)| *of == index).map(|(_, arm)| (contact, arm)))
+                .collect();
+            let give = |own: &mut [(&mut Contact, Vec3)], movable: &Movable| {
+                own.iter_mut().for_each(|(contact, arm)| contact.given = movable.gives(*arm));
+                movable.energy() + own.iter().map(|(contact, _)| contact.energy(contact.at(moved), slip_m)).sum::<f64>()
+            };
+            let mut energy = give(&mut own, movable);
+            for _ in 0..PUSHES {
+                let respond = |(contact, arm): &(&mut Contact, Vec3)| {
+                    let (force, stiffness) = contact.respond(contact.at(moved), slip_m);
+                    Pushing { arm: *arm, force, stiffness: stiffness.matrix(contact.normal) }
+                };
+                let pushing: Vec<Pushing> = own.iter().map(respond).collect();
+                movable.stiffen(&pushing);
+                let mut step = movable.answer(&movable.unbalanced(&pushing));
+                if step.norm() < SETTLED_PUSH {
+                    break;
+                }
+                let start = movable.pushed;
+                for _ in 0..PUSHES {
+                    movable.pushed = start + step;
+                    let next = give(&mut own, movable);
+                    if next <= energy {
+                        energy = next;
+                        break;
+                    }
+                    step *= 0.5;
+                    movable.pushed = start;
+                }
+                if movable.pushed == start {
+                    give(&mut own, movable);
+                    break;
+                }
+            }
+        }
+    }
+
     /// Counts contacts in that do not press yet and that `step` from `moved` would take too near by more than `beyond_m`, for the products and diagonals
     /// that follow; the answer is whether there are any.
     pub fn foresee(&mut self, moved: &[Node], step: &[Node], beyond_m: f32) -> bool {
         let before = self.foreseen.len();
         for (index, (contact, state)) in self.contacts.iter().zip(&mut self.state).enumerate() {
-            if state.normal == 0.0 && contact.depth(moved) + contact.normal.dot(contact.at(step)) > beyond_m {
+            // what gives way is not run into
+            let is_still = state.normal == 0.0 && contact.movable.is_none();
+            if is_still && contact.depth(moved) + contact.normal.dot(contact.blend(step)) > beyond_m {
                 state.normal = contact.stiffness;
                 self.foreseen.push(index);
             }
@@ -258,8 +338,15 @@ impl Terms {
     /// Adds the stiffness times `p`.
     pub fn product(&self, p: &[Node], out: &mut [Node]) {
         for (contact, stiffness) in self.contacts.iter().zip(&self.state) {
-            let force = stiffness.times(contact.normal, contact.at(p));
+            let force = stiffness.times(contact.normal, contact.blend(p));
             contact.scatter(force, out);
+        }
+        for (index, movable) in self.movables.iter().enumerate() {
+            let all = self.contacts.iter().zip(&self.state);
+            let own = || all.clone().filter_map(|(c, k)| c.movable.filter(|(of, _)| *of == index).map(|(_, arm)| (c, k, arm)));
+            let pushes = own().map(|(contact, k, arm)| push(k.times(contact.normal, contact.blend(p)), arm));
+            let gives = movable.answer(&pushes.sum());
+            own().for_each(|(contact, k, arm)| contact.scatter(-k.times(contact.normal, moves(&gives, arm)), out));
         }
         for (spring, hold) in self.springs.iter().zip(&self.holds) {
             let node = spring.node as usize;
@@ -292,11 +379,7 @@ impl Terms {
     pub fn force_on(&self, tool: u8, pivot: Vec3, positions: &[Vec3], moved: &[Node]) -> (Vec3, Vec3, Vec3) {
         let (mut contact_sum, mut grip_sum, mut torque) = (Vec3::ZERO, Vec3::ZERO, Vec3::ZERO);
         for contact in self.contacts.iter().filter(|c| c.against == Against::Tool(tool)) {
-            let at = contact.at(moved);
-            let slip = contact.slip(at);
-            let y = slip.length() / self.slip_m;
-            let tangential = contact.friction * if y < 1.0 { (2.0 - y) / self.slip_m } else { 1.0 / (y * self.slip_m) };
-            let force = contact.normal * contact.normal_force(moved) + slip * tangential;
+            let (force, _) = contact.respond(contact.at(moved), self.slip_m);
             let place: Vec3 = (0..4).map(|k| positions[contact.nodes[k] as usize] * contact.weights[k]).sum();
             contact_sum += force;
             torque += (place - pivot).cross(force);
@@ -307,6 +390,17 @@ impl Terms {
             torque += (positions[spring.node as usize] - pivot).cross(force);
         }
         (contact_sum, grip_sum, torque)
+    }
+
+    /// Force of the tissue on a rigid body, N, and its torque about the centre of mass at `centre`, N m.
+    pub fn force_on_rigid(&self, number: u8, centre: Vec3, positions: &[Vec3], moved: &[Node]) -> (Vec3, Vec3) {
+        let against = self.contacts.iter().filter(|contact| contact.against == Against::Rigid(number));
+        against.fold((Vec3::ZERO, Vec3::ZERO), |(sum, torque), contact| {
+            let (force, _) = contact.respond(contact.at(moved), self.slip_m);
+            let place: Vec3 = (0..4).map(|k| positions[contact.nodes[k] as usize] * contact.weights[k]).sum();
+            let arm = contact.movable.map_or(place - centre, |(_, arm)| arm);
+            (sum + force, torque + arm.cross(force))
+        })
     }
 
     /// Force of the tissue on the floor, N.
@@ -332,6 +426,8 @@ mod tests {
             slip_at_start: Vec3::new(0.0, 2e-4, 1e-4),
             obstacle_motion: Vec3::new(1e-3, 0.0, 0.0),
             against: Against::Tool(1),
+            movable: None,
+            given: Vec3::ZERO,
         };
         let offset_at_start = Vec3::new(0.0, 1e-3, 0.0);
         let spring = Spring { node: 1, offset_at_start, stiffness: 300.0, closing: Vec3::Z, limit_n: 10.0, tool: 2 };
