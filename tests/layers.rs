@@ -26,7 +26,7 @@ const ORDER: [&str; 17] = [
     "cli",
 ];
 
-/// Folders whose every file may name Bevy; elsewhere only `plugin.rs` may.
+/// Folders whose every file may name Bevy; elsewhere only `plugin.rs` and what lies in `plugin/` may.
 const BEVY: [&str; 2] = ["theatre", "xr"];
 
 fn rank(module: &str) -> Option<usize> {
@@ -94,7 +94,7 @@ fn faults(module: &str, file: &Path, text: &str) -> Vec<String> {
             faults.push(format!("{}:{line}: `{module}` may not use `{used}`, which stands right of it", file.display()));
         }
     }
-    let plugin = file.file_name().is_some_and(|name| name == "plugin.rs");
+    let plugin = file.components().any(|part| matches!(part.as_os_str().to_str(), Some("plugin.rs" | "plugin")));
     if !plugin && !BEVY.contains(&module) {
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
@@ -103,7 +103,11 @@ fn faults(module: &str, file: &Path, text: &str) -> Vec<String> {
                 before.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != '"')
             });
             if named {
-                faults.push(format!("{}:{}: only plugin.rs, theatre/ and xr/ may name bevy", file.display(), number + 1));
+                faults.push(format!(
+                    "{}:{}: only plugin.rs, plugin/, theatre/ and xr/ may name bevy",
+                    file.display(),
+                    number + 1
+                ));
             }
         }
     }

@@ -57,7 +57,7 @@ impl Thing {
                 let corners: Vec<Vec3> = (0..8)
                     .map(|k| Vec3::from_array([0, 1, 2].map(|axis| if k >> axis & 1 == 1 { half[axis] } else { -half[axis] })))
                     .collect();
-                let faces = [[0, 2, 4], [1, 3, 5], [0, 1, 4], [2, 3, 6], [0, 1, 2], [4, 5, 6]].map(|face| face.to_vec());
+                let faces = [[0, 2, 4], [1, 3, 5], [0, 1, 4], [2, 3, 6], [0, 1, 2], [4, 5, 6]];
                 hulls.push(Hull::new(&corners, &faces, next, self.pose));
             }
         }
@@ -161,7 +161,7 @@ fn an_unsound_body_is_refused_by_its_number() {
         |s| s.mass_kg = -1.0,
         |s| s.centre.x = f32::NAN,
         |s| s.capsules[0].radius_m = f32::INFINITY,
-        |s| s.hulls.push(Hull::new(&[Vec3::ZERO, Vec3::X, Vec3::Y], &[vec![0, 1, 2]], Pose::IDENTITY, Pose::IDENTITY)),
+        |s| s.hulls.push(Hull::new(&[Vec3::ZERO, Vec3::X, Vec3::Y], &[[0, 1, 2]], Pose::IDENTITY, Pose::IDENTITY)),
     ];
     for change in changes {
         let bodies = shape(change);

@@ -7,11 +7,17 @@
 use bevy::{ecs::schedule::ScheduleLabel, prelude::*};
 use bevy_rapier3d::{prelude::*, rapier::dynamics::IntegrationParameters};
 
+mod on_tissue;
+
+pub use on_tissue::MeetsTissue;
+
 use super::{Board, PrismRing};
 use crate::{
     clock::{TICK_SECS, plugin::SessionSystems},
     geom::Pose,
+    tissue::plugin::solve_bodies,
 };
+use on_tissue::{push_bodies, show_bodies};
 
 /// The board of a bench task.
 #[derive(Component, Debug, Clone)]
@@ -102,7 +108,11 @@ impl Plugin for RigidPlugin {
             .add_systems(TakeInBody, RapierPhysicsPlugin::<NoUserData>::get_systems(PhysicsSet::SyncBackend))
             .add_systems(
                 FixedUpdate,
-                (place_tool_bodies, hold_rings).chain().in_set(SessionSystems::Solve).before(PhysicsSet::SyncBackend),
+                (
+                    (place_tool_bodies, hold_rings, show_bodies).chain().before(solve_bodies),
+                    push_bodies.after(solve_bodies).before(PhysicsSet::SyncBackend),
+                )
+                    .in_set(SessionSystems::Solve),
             )
             .add_systems(FixedUpdate, watch_rings.in_set(SessionSystems::Observe));
     }
@@ -125,7 +135,7 @@ fn bench_physics() -> RapierContextInitialization {
 #[derive(ScheduleLabel, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct TakeInBody;
 
-fn spawn_body(world: &mut World, body: impl Bundle) {
+pub(crate) fn spawn_body(world: &mut World, body: impl Bundle) {
     world.spawn((OfBench, body));
     world.run_schedule(TakeInBody);
 }
@@ -173,7 +183,7 @@ pub fn spawn_board(world: &mut World, board: &Board, shape: PrismRing, rings: &[
     }
     let walls = shape.walls().into_iter().filter_map(|corners| Collider::convex_hull(&corners));
     let collider = Collider::compound(walls.map(|wall| (Vec3::ZERO, Quat::IDENTITY, wall)).collect());
-    for (name, peg) in rings {
+    for (number, (name, peg)) in (0..).zip(rings) {
         let rest = board.pegs[*peg].foot + Vec3::Y * (0.5 * shape.height_m + 0.0005);
         spawn_body(
             world,
@@ -196,6 +206,7 @@ pub fn spawn_board(world: &mut World, board: &Board, shape: PrismRing, rings: &[
                 Friction::coefficient(0.2),
                 Velocity::default(),
                 GravityScale(1.0),
+                MeetsTissue::new(number, 0.2),
                 Damping { linear_damping: 0.5, angular_damping: 2.0 },
                 Ccd::enabled(),
                 Sleeping::disabled(),

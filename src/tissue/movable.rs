@@ -12,6 +12,9 @@ use nalgebra::{Matrix6, Vector6};
 use super::contact::Capsule;
 use crate::geom::Pose;
 
+/// Cosine from which two planes of a convex solid are one.
+const SAME_PLANE: f32 = 0.999_99;
+
 /// A rigid body as tissue meets it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RigidShape {
@@ -84,19 +87,20 @@ pub struct Hull {
 }
 
 impl Hull {
-    /// A convex solid by its corners and faces (corner numbers, each face a triangle or more), in its own frame, moved by `now` and a tick ago by
-    /// `before`. Faces may be wound either way.
-    pub fn new(corners: &[Vec3], faces: &[Vec<u32>], now: Pose, before: Pose) -> Self {
+    /// A convex solid by its corners and the triangles of its faces (corner numbers, wound either way), in its own frame, moved by `now` and a tick ago by
+    /// `before`.
+    pub fn new(corners: &[Vec3], faces: &[[u32; 3]], now: Pose, before: Pose) -> Self {
         let middle = corners.iter().sum::<Vec3>() / corners.len().max(1) as f32;
-        let local: Vec<(Vec3, Vec3)> = faces
-            .iter()
-            .filter_map(|face| {
-                let corner = |k: usize| face.get(k).and_then(|&c| corners.get(c as usize)).copied();
-                let (a, b, c) = (corner(0)?, corner(1)?, corner(2)?);
-                let normal = (b - a).cross(c - a).try_normalize()?;
-                Some((if normal.dot(a - middle) < 0.0 { -normal } else { normal }, a))
-            })
-            .collect();
+        let mut local: Vec<(Vec3, Vec3)> = Vec::new();
+        for face in faces {
+            let [Some(a), Some(b), Some(c)] = face.map(|corner| corners.get(corner as usize).copied()) else { continue };
+            let Some(normal) = (b - a).cross(c - a).try_normalize() else { continue };
+            let normal = if normal.dot(a - middle) < 0.0 { -normal } else { normal };
+            // triangles of one face are one plane
+            if !local.iter().any(|(known, _)| known.dot(normal) > SAME_PLANE) {
+                local.push((normal, a));
+            }
+        }
         let planes = |pose: Pose| {
             let plane = |&(normal, at): &(Vec3, Vec3)| {
                 let normal = pose.rotation * normal;
@@ -169,8 +173,6 @@ fn farthest_before(planes: &[(Vec3, f32)], point: Vec3) -> (Vec3, f32) {
 /// How far a rigid body has been pushed in a tick, and what holds against it.
 #[derive(Debug, Clone)]
 pub(super) struct Movable {
-    pub number: u8,
-    pub centre: Vec3,
     /// M / h², N/m and N m/rad.
     inertia: Matrix6<f64>,
     /// q: the shift, m, and the turn, rad.
@@ -206,7 +208,7 @@ impl Movable {
             }
         }
         let inverse = inertia.try_inverse()?;
-        Some(Self { number: shape.number, centre: shape.centre, inertia, pushed: Vector6::zeros(), inverse })
+        Some(Self { inertia, pushed: Vector6::zeros(), inverse })
     }
 
     /// How far q takes the body's point at `arm`, m.

@@ -2,7 +2,7 @@
 
 use bevy::prelude::*;
 
-use super::{BandLoss, Bruise, Loads, SoftBody, Tear, ToolShape};
+use super::{BandLoss, Bruise, Loads, RigidForce, RigidShape, SoftBody, Tear, ToolShape};
 use crate::clock::{TICK_SECS, plugin::SessionSystems};
 
 /// One soft organ.
@@ -52,6 +52,14 @@ impl Tissue {
 /// The tools as tissue feels them in this tick.
 #[derive(Resource, Debug, Clone, Default)]
 pub struct ToolShapes(pub Vec<ToolShape>);
+
+/// The rigid bodies as tissue meets them in this tick, by number.
+#[derive(Resource, Debug, Clone, Default)]
+pub struct RigidShapes(pub Vec<RigidShape>);
+
+/// What tissue pushed them with in this tick.
+#[derive(Resource, Debug, Clone, Default)]
+pub struct RigidForces(pub Vec<RigidForce>);
 
 /// Tissue passed the stress limit of its material.
 #[derive(Message, Debug, Clone)]
@@ -107,6 +115,8 @@ pub struct TissuePlugin;
 impl Plugin for TissuePlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<ToolShapes>()
+            .init_resource::<RigidShapes>()
+            .init_resource::<RigidForces>()
             .add_message::<TissueOverstressed>()
             .add_message::<TissueTorn>()
             .add_message::<AttachmentLost>()
@@ -124,16 +134,19 @@ const GRAVITY: Vec3 = Vec3::new(0.0, -9.81, 0.0);
 pub fn solve_bodies(
     mut bodies: Query<(Entity, &mut Tissue)>,
     shapes: Res<ToolShapes>,
+    rigid: Res<RigidShapes>,
+    mut pushed: ResMut<RigidForces>,
     mut slipped: MessageWriter<GripSlipped>,
     mut torn: MessageWriter<TissueTorn>,
     mut lost: MessageWriter<AttachmentLost>,
     mut damaged: MessageWriter<TissueDamaged>,
     mut rested: MessageWriter<BodyRested>,
 ) {
+    pushed.0.clear();
     for (entity, mut tissue) in &mut bodies {
         let resistance_n = std::mem::take(&mut tissue.resistance_n);
-        let loads =
-            Loads { gravity: GRAVITY, mass_damping_per_s: tissue.mass_damping_per_s, tools: &shapes.0, ..Loads::default() };
+        let mass_damping_per_s = tissue.mass_damping_per_s;
+        let loads = Loads { gravity: GRAVITY, mass_damping_per_s, tools: &shapes.0, bodies: &rigid.0, ..Loads::default() };
         match tissue.body.step(&loads, TICK_SECS) {
             Ok(report) => {
                 let last = tissue.tool_forces;
@@ -144,6 +157,7 @@ pub fn solve_bodies(
                         *slot = ToolForce { contact_n: force.contact_n, grip_n: force.grip_n, pinch_n, pinch_pa, ..*slot };
                     }
                 }
+                pushed.0.extend(&report.rigid_forces);
                 let bruises = tissue.body.bruise(&report, TICK_SECS);
                 damaged.write_batch(bruises.into_iter().map(|bruise| TissueDamaged { tissue: entity, bruise }));
                 let mut losses = std::mem::take(&mut tissue.divided);
