@@ -1,13 +1,17 @@
-//! `halsted replay`: the recorded inputs again, and whether they lead to the same bits.
+//! `halsted replay`: the recorded inputs again, whether they lead to the same bits, and what it looked like.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Answer, Found, assets, print_line, run};
-use crate::session::{
-    Trace,
-    plugin::{SessionConfig, Source},
+use crate::{
+    clock::TICK_HZ,
+    session::{
+        Trace,
+        plugin::{SessionConfig, Source},
+    },
+    theatre::{self, Moment, PictureSize},
 };
 
 #[derive(Args)]
@@ -19,6 +23,20 @@ pub struct Replay {
     /// Threads to simulate with (the outcome does not depend on it)
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Take pictures at these times of the session
+    #[arg(long, value_name = "SECS", value_delimiter = ',', value_parser = secs, requires = "out", conflicts_with = "verify")]
+    pictures: Vec<f64>,
+    /// Where the pictures go
+    #[arg(long, value_name = "DIR", requires = "pictures")]
+    out: Option<PathBuf>,
+}
+
+/// Days of session time are nobody's.
+const LONGEST_SECS: f64 = 86_400.0;
+
+fn secs(text: &str) -> Result<f64, String> {
+    let secs = text.trim().parse().ok().filter(|secs| (0.0..=LONGEST_SECS).contains(secs));
+    secs.ok_or_else(|| "seconds from the session's begin, such as 12.5".to_owned())
 }
 
 impl Replay {
@@ -26,6 +44,9 @@ impl Replay {
         let recorded = Trace::read(&self.trace)?;
         let folder = CaseFolder::of(&recorded)?;
         let config = folder.config(&recorded, assets::assets()?);
+        if let Some(out) = &self.out {
+            return shoot(config, self.pictures, out);
+        }
         let again = run::simulate(config, self.threads, "replaying")?;
         if !self.verify {
             print_line(&format!("{}: {} ticks, digest {}", self.trace.display(), again.ticks.len(), again.digest_hex()))?;
@@ -46,6 +67,23 @@ impl Replay {
             }
         }
     }
+}
+
+/// Pictures of a session at so many seconds from its begin.
+fn shoot(config: SessionConfig, mut secs: Vec<f64>, out: &Path) -> Answer {
+    std::fs::create_dir_all(out).map_err(|why| miette::miette!("{}: cannot be made: {why}", out.display()))?;
+    secs.sort_by(f64::total_cmp);
+    secs.dedup();
+    let named: Vec<(String, u64)> = secs
+        .into_iter()
+        .map(|secs| (format!("{secs:07.2}s").replace('.', "_"), ((secs * f64::from(TICK_HZ)).round() as u64).max(1)))
+        .collect();
+    let moments: Vec<_> = named.iter().map(|(name, tick)| (name.as_str(), name.as_str(), Moment::Tick(*tick))).collect();
+    eprintln!("replaying …");
+    for (_, path) in theatre::take_pictures(config, &moments, out, PictureSize::default())?.pictures {
+        print_line(&path.display().to_string())?;
+    }
+    Ok(Found::Well)
 }
 
 /// The first tick (from 1) at which two traces differ in their digests or their length.

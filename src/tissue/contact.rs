@@ -277,7 +277,7 @@ impl<'a> Contacts<'a> {
                     let (along, _) = closest_on_segments(capsule.previous_from, capsule.previous_to, at, at);
                     (at - capsule.previous_from.lerp(capsule.previous_to, along)).dot(into) > 0.0
                 }
-                Form::Hull(hull) => hull.was_before(at) > 0.0,
+                Form::Hull(hull) => hull.was_before(at, into),
             };
             if known.is_some() || was_before() {
                 self.samples.push(Sample { place, solid: number as u16, nodes: face, weights, into, stiffness, last });
@@ -315,7 +315,7 @@ impl<'a> Contacts<'a> {
             let given = movable.map_or(Vec3::ZERO, |(index, arm)| terms.movables[index].gives(arm));
             let touch = match solid.form {
                 Form::Capsule(capsule) => touch(capsule, capsule.radius_m + margin_m, here - given, sample.into),
-                Form::Hull(hull) => touch_hull(hull, margin_m, here - given),
+                Form::Hull(hull) => touch_hull(hull, margin_m, here - given, sample.into),
             };
             let Some(touch) = touch else { continue };
             let press = press(sample.stiffness, touch.depth * touch.rise, margin_m);
@@ -512,8 +512,8 @@ fn touch(capsule: &Capsule, keep: f32, point: Vec3, into: Vec3) -> Option<Touch>
 }
 
 /// The contact of a point of the surface with a convex solid that keeps `margin_m` from it.
-fn touch_hull(hull: &Hull, margin_m: f32, point: Vec3) -> Option<Touch> {
-    let (out, before) = hull.nearest(point);
+fn touch_hull(hull: &Hull, margin_m: f32, point: Vec3, into: Vec3) -> Option<Touch> {
+    let (out, before) = hull.nearest(point, into);
     let touch = Touch { normal: -out, motion: hull.motion_at(point), depth: margin_m - before, rise: 1.0, ahead: before };
     (-DEEPEST_M..2.0 * margin_m).contains(&before).then_some(touch)
 }

@@ -15,6 +15,9 @@ use crate::geom::Pose;
 /// Cosine from which two planes of a convex solid are one.
 const SAME_PLANE: f32 = 0.999_99;
 
+/// Cosine from which a face of a solid looks the way into the tissue.
+const LEAST_FACING: f32 = 0.1;
+
 /// A rigid body as tissue meets it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RigidShape {
@@ -143,14 +146,24 @@ impl Hull {
         self.size_m
     }
 
-    /// The plane that `point` is farthest before: its normal, and how far that is, m; negative inside the solid.
-    pub(super) fn nearest(&self, point: Vec3) -> (Vec3, f32) {
-        farthest_before(&self.planes, point)
+    /// The plane that `point` of the tissue is kept out by: its normal, and how far the point is before it, m; negative inside the solid. The solid's faces
+    /// that look back, against the way `into` the tissue, do not count: what it has passed is pushed on ahead of it, however thin it is.
+    pub(super) fn nearest(&self, point: Vec3, into: Vec3) -> (Vec3, f32) {
+        let before = self.planes.iter().map(|&(normal, at)| (normal, normal.dot(point) - at));
+        let sides = before.clone().filter(|(normal, _)| normal.dot(into) > -LEAST_FACING);
+        let outside = sides.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((Vec3::Y, f32::INFINITY));
+        if outside.1 > 0.0 {
+            return outside;
+        }
+        let way = |(normal, before): &(Vec3, f32)| -before / normal.dot(into);
+        let facing = before.filter(|(normal, _)| normal.dot(into) > LEAST_FACING);
+        facing.min_by(|a, b| way(a).total_cmp(&way(b))).unwrap_or(outside)
     }
 
-    /// How far `point` was before the solid a tick ago, m.
-    pub(super) fn was_before(&self, point: Vec3) -> f32 {
-        farthest_before(&self.previous, point).1
+    /// Whether `point` was before the solid a tick ago, on the way `into` the tissue.
+    pub(super) fn was_before(&self, point: Vec3, into: Vec3) -> bool {
+        let facing = self.previous.iter().filter(|(normal, _)| normal.dot(into) > LEAST_FACING);
+        facing.into_iter().any(|&(normal, at)| normal.dot(point) > at)
     }
 
     /// The same at the shares `before` and `now` of the tick.
@@ -163,11 +176,6 @@ impl Hull {
         let back = Pose { position: self.back.position * share, rotation: Quat::IDENTITY.slerp(self.back.rotation, share) };
         Self { planes: between(now), previous: between(before), back, motion_m: self.motion_m * share, ..self.clone() }
     }
-}
-
-fn farthest_before(planes: &[(Vec3, f32)], point: Vec3) -> (Vec3, f32) {
-    let before = planes.iter().map(|&(normal, at)| (normal, normal.dot(point) - at));
-    before.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((Vec3::Y, f32::INFINITY))
 }
 
 /// How far a rigid body has been pushed in a tick, and what holds against it.
