@@ -288,6 +288,42 @@ fn a_body_cut_to_dust_falls_and_can_be_cut_again() {
     assert!(body.positions().iter().all(|x| x.y > -0.01 && x.length() < 1.0), "nothing is thrown");
 }
 
+/// What is cut off in the jaws stays in them however small it is, weighs nothing in the hand, and falls when they open.
+#[test]
+fn a_crumb_in_the_jaws_is_carried() {
+    let mut body = slab();
+    let hold = |at: Vec3| JawRegion {
+        world_from_tip: Pose { position: at, rotation: Quat::IDENTITY },
+        length_m: 0.01,
+        half_opening_m: 0.003,
+    };
+    let corner = Vec3::new(0.06, 0.03, 0.06);
+    let region = hold(corner - Vec3::new(0.0, 0.0, 0.005));
+    let held = body.grasp(0, &region).expect("the corner is held").nodes;
+    let cut = body.cut(&rectangle(corner - Vec3::splat(0.006), Vec3::new(0.03, -0.03, 0.0), Vec3::new(0.02, 0.02, -0.04)));
+    assert_eq!(cut.pieces, 2, "the corner is off");
+    let tool = |at: Vec3| ToolShape { tool: 0, pose: hold(at).world_from_tip, capsules: vec![], friction: 0.0 };
+    let start = region.world_from_tip.position;
+    let node = held[0] as usize;
+    let apart = |body: &SoftBody, at: Vec3| body.positions()[node] - at;
+    let mut first = None;
+    for tick in 1..=60 {
+        let at = start + Vec3::Y * (0.001 * tick as f32);
+        let tools = [tool(at)];
+        let report = body.step(&Loads { gravity: Vec3::NEG_Y * 9.81, ..quiet(&tools) }, DT).expect("a sound tick");
+        let first = *first.get_or_insert(apart(&body, at));
+        assert!((apart(&body, at) - first).length() < 1e-5, "tick {tick}");
+        assert!(tick == 1 || report.tool_forces[0].grip_n.length() < 1e-3, "tick {tick}: {}", report.tool_forces[0].grip_n);
+    }
+    assert!(body.is_grasped(0));
+    body.release(0);
+    let before = body.positions()[node].y;
+    for _ in 0..20 {
+        body.step(&Loads { gravity: Vec3::NEG_Y * 9.81, ..quiet(&[]) }, DT).expect("a sound tick");
+    }
+    assert!(body.positions()[node].y < before - 0.05, "it does not fall");
+}
+
 /// An element without volume, or inside out, is named by its number, wherever it stands in the list and however small the mesh.
 #[test]
 fn elements_without_volume_are_refused_by_number() {

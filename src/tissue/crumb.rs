@@ -1,12 +1,13 @@
 //! Crumbs: pieces no larger than a few elements that a cut leaves behind.
 //!
 //! A crumb weighs milligrams and deforms in ways that nobody sees; as an elastic body of what cuts have left of elements it only makes every solve
-//! stiff. It keeps its volume and its place in the meshes, takes its rest shape where it is, and from then on falls as one until it lies on the floor.
-//! Tools pass through it.
+//! stiff. It keeps its volume and its place in the meshes, takes its rest shape where it is, and from then on is carried by the jaws that hold it or
+//! falls as one until it lies on the floor. Tools pass through it.
 
 use glam::Vec3;
 
 use super::SoftBody;
+use super::contact::ToolShape;
 
 /// Free pieces of less than the volume of so many elements of the first mesh are crumbs, however many they are made of.
 const CRUMB_ELEMENTS: f32 = 16.0;
@@ -18,6 +19,8 @@ const FASTEST_M_PER_S: f32 = 0.5;
 pub(super) struct Crumb {
     nodes: Vec<u32>,
     velocity: Vec3,
+    /// The tool that carries it, and where its nodes are in that.
+    carried: Option<(u8, Vec<Vec3>)>,
 }
 
 impl SoftBody {
@@ -44,20 +47,39 @@ impl SoftBody {
         for nodes in nodes_of.into_iter().filter(|nodes: &Vec<u32>| !nodes.is_empty()) {
             self.put_back(&nodes, &nodes);
             let velocity = self.velocities[nodes[0] as usize].clamp_length_max(FASTEST_M_PER_S);
-            self.anchors.retain(|anchor| nodes.binary_search(&anchor.node).is_err());
             self.drop_fibres(&nodes);
             for &v in &nodes {
                 self.is_crumb[v as usize] = true;
                 self.is_pinned[v as usize] = true;
             }
-            self.crumbs.push(Crumb { nodes, velocity });
+            self.crumbs.push(Crumb { nodes, velocity, carried: None });
         }
     }
 
-    /// One tick of free fall, down to the floor.
-    pub(super) fn move_crumbs(&mut self, gravity: Vec3, h: f32) {
+    /// One tick with the jaws of a tool, or of free fall down to the floor.
+    pub(super) fn move_crumbs(&mut self, tools: &[ToolShape], gravity: Vec3, h: f32) {
         let mut crumbs = std::mem::take(&mut self.crumbs);
         for crumb in &mut crumbs {
+            let held = self.anchors.iter().find(|anchor| crumb.nodes.binary_search(&anchor.node).is_ok());
+            let tool = held.and_then(|anchor| tools.iter().find(|tool| tool.tool == anchor.tool));
+            if let Some(tool) = tool {
+                let inverse = tool.pose.inverse();
+                let points = match crumb.carried.take() {
+                    Some((carrier, points)) if carrier == tool.tool => points,
+                    _ => crumb.nodes.iter().map(|&v| inverse * self.positions[v as usize]).collect(),
+                };
+                let before = self.positions[crumb.nodes[0] as usize];
+                crumb.velocity = ((tool.pose * points[0] - before) / h).clamp_length_max(FASTEST_M_PER_S);
+                for (&v, &point) in crumb.nodes.iter().zip(&points) {
+                    self.place_crumb_node(v, tool.pose * point, crumb.velocity);
+                }
+                crumb.carried = Some((tool.tool, points));
+                continue;
+            }
+            crumb.carried = None;
+            if held.is_some() {
+                continue;
+            }
             crumb.velocity += gravity * h;
             let mut step = crumb.velocity * h;
             if let Some(floor) = self.settings.floor_y_m {
@@ -68,12 +90,16 @@ impl SoftBody {
                 }
             }
             for &v in &crumb.nodes {
-                let node = v as usize;
-                self.positions[node] += step;
-                self.u[node] = (self.positions[node] - self.rest[node]).extend(0.0).to_array();
-                self.velocities[node] = crumb.velocity;
+                self.place_crumb_node(v, self.positions[v as usize] + step, crumb.velocity);
             }
         }
         self.crumbs = crumbs;
+    }
+
+    fn place_crumb_node(&mut self, node: u32, at: Vec3, velocity: Vec3) {
+        let node = node as usize;
+        self.positions[node] = at;
+        self.u[node] = (at - self.rest[node]).extend(0.0).to_array();
+        self.velocities[node] = velocity;
     }
 }

@@ -153,7 +153,9 @@ impl SoftBody {
             let pinch_n = self.holds.iter().find(|hold| hold.tool == anchor.tool).map_or(0.0, |hold| hold.pinch_n);
             let sharing = self.anchors.iter().filter(|other| other.tool == anchor.tool).count() as f32;
             let limit_n = 2.0 * self.settings.jaw_friction * pinch_n / sharing;
-            let (node, stiffness, tool) = (anchor.node, anchor.stiffness_n_m, anchor.tool);
+            // a crumb is carried: it pulls at nothing
+            let stiffness = if self.is_crumb(anchor.node) { 0.0 } else { anchor.stiffness_n_m };
+            let (node, tool) = (anchor.node, anchor.tool);
             terms.springs.push(Spring { node, offset_at_start, stiffness, closing, limit_n, tool });
         }
     }

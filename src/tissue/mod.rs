@@ -2,11 +2,11 @@
 //!
 //! A [`SoftBody`] is flat arrays and a [`SoftBody::step`] that knows nothing of windows or wall clocks. Each tick minimises one incremental potential
 //! (`solver`), made of a stable neo-Hookean solid and what tissues do beyond it (`material`, `response`, `elements`), contact with friction and grasps (`contact`, `grasp`, `terms`), by Newton
-//! steps whose linear systems are solved without a matrix (`pcg`) under a lattice preconditioner (`coarse`). Tissue meets itself in `self_contact`, and
-//! what stays inside out is put right by `unfold`. A cut splits elements and parts their faces (`cut`), and so does a tear, where the energy that it sets
+//! steps whose linear systems are solved without a matrix (`pcg`) under a lattice preconditioner (`coarse`). Tissue meets itself in `self_contact` and
+//! rigid bodies that give way in `movable`; what stays inside out is put right by `unfold`. A cut splits elements and parts their faces (`cut`), and so does a tear, where the energy that it sets
 //! free pays for its surface (`tear`); a needle cuts a hole that holds it (`needle`); what is drawn is a finer skin bound to the elements (`skin`).
 //!
-//! Left out: contact between bodies, heat and bleeding.
+//! Left out: contact between two bodies (organs that touch are pieces of one), heat and bleeding.
 
 mod attach;
 mod body;

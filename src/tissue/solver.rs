@@ -474,7 +474,7 @@ impl SoftBody {
         }
         self.accept(crew, tick, rule, h, self.settings.scheme == TimeScheme::Bdf2);
         self.elements.end(crew);
-        self.move_crumbs(loads.gravity, h);
+        self.move_crumbs(loads.tools, loads.gravity, h);
         report.driven_forces = loads.driven.iter().map(|&(node, _)| vec3(tick.gradient[node as usize])).collect();
         for tool in loads.tools {
             let (contact_n, grip_n, torque_nm) = terms.force_on(tool.tool, tool.pose.position, &self.positions, &tick.moved);
