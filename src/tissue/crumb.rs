@@ -8,6 +8,7 @@ use glam::Vec3;
 
 use super::SoftBody;
 use super::contact::ToolShape;
+use super::grasp::Anchor;
 
 /// Free pieces of less than the volume of so many elements of the first mesh are crumbs, however many they are made of.
 const CRUMB_ELEMENTS: f32 = 16.0;
@@ -60,13 +61,20 @@ impl SoftBody {
     pub(super) fn move_crumbs(&mut self, tools: &[ToolShape], gravity: Vec3, h: f32) {
         let mut crumbs = std::mem::take(&mut self.crumbs);
         for crumb in &mut crumbs {
-            let held = self.anchors.iter().find(|anchor| crumb.nodes.binary_search(&anchor.node).is_ok());
+            let is_own = |anchor: &&Anchor| crumb.nodes.binary_search(&anchor.node).is_ok();
+            let held = self.anchors.iter().find(is_own).copied();
             let tool = held.and_then(|anchor| tools.iter().find(|tool| tool.tool == anchor.tool));
             if let Some(tool) = tool {
-                let inverse = tool.pose.inverse();
                 let points = match crumb.carried.take() {
                     Some((carrier, points)) if carrier == tool.tool => points,
-                    _ => crumb.nodes.iter().map(|&v| inverse * self.positions[v as usize]).collect(),
+                    _ => {
+                        // what was stretched between jaws and tissue when it came off has drawn together: it goes to where it is held
+                        let inverse = tool.pose.inverse();
+                        let own: Vec<&Anchor> = self.anchors.iter().filter(is_own).filter(|a| a.tool == tool.tool).collect();
+                        let off = |a: &&Anchor| a.point_in_tool - inverse * self.positions[a.node as usize];
+                        let shift = own.iter().map(off).sum::<Vec3>() / own.len().max(1) as f32;
+                        crumb.nodes.iter().map(|&v| inverse * self.positions[v as usize] + shift).collect()
+                    }
                 };
                 let before = self.positions[crumb.nodes[0] as usize];
                 crumb.velocity = ((tool.pose * points[0] - before) / h).clamp_length_max(FASTEST_M_PER_S);
