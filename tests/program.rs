@@ -76,6 +76,16 @@ fn the_expert_completes_peg_transfer_and_the_novice_scores_lower_by_the_same_rub
     }
 }
 
+/// The novice's wedge is the hardest that the bundled cases ask of the tissue: scraps, strands and a hold that is pulled too far. It ends, no force is a
+/// spike (the hold slips at 6 N), and the rubric takes points from it.
+#[test]
+fn the_novice_ends_its_wedge_gets_no_pass_and_meets_no_spike_of_force() {
+    let novice = json(&halsted(&["run", "wedge_excision", "--bot", "novice", "--json"]));
+    assert_eq!((&novice["completed"], &novice["passed"]), (&true.into(), &false.into()), "{novice}");
+    assert!(novice["score"]["raw"].as_f64().unwrap() < 80.0, "{novice}");
+    assert!(novice["metrics"]["force_peak"]["value"].as_f64().unwrap() < 6.5, "{novice}");
+}
+
 #[test]
 fn a_replay_gives_the_same_digests_on_one_thread_and_on_two() {
     let folder = tempfile::tempdir().unwrap();
