@@ -452,7 +452,7 @@ impl<'a> DataSet<'a> {
 
     /// A 16-bit unsigned value.
     pub fn u16(&self, tag: Tag) -> Option<u16> {
-        let b: [u8; 2] = self.bytes(tag)?.get(..2)?.try_into().ok()?;
+        let b: [u8; 2] = self.bytes(tag)?.try_into().ok()?;
         Some(if self.layout.big_endian { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) })
     }
 

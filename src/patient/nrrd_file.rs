@@ -160,9 +160,10 @@ fn header(fields: &Fields, name: &str) -> Result<GridHeader, Fault> {
         None => vec![None; sizes.len()],
         Some(text) => vectors(text).filter(|d| d.len() == sizes.len()).ok_or_else(|| bad("space directions"))?,
     };
+    let sound = |spacing: &f64| spacing.is_finite() && *spacing > 0.0;
     let spacings: Vec<Option<f64>> = match fields.get("spacings") {
         None => vec![None; sizes.len()],
-        Some(text) => text.split_whitespace().map(|n| n.parse().ok().filter(|s: &f64| s.is_finite() && *s > 0.0)).collect(),
+        Some(text) => text.split_whitespace().map(|n| n.parse().ok().filter(sound)).collect(),
     };
     let placed = directions.iter().any(Option::is_some);
     let mut axes: Vec<usize> = (0..sizes.len()).filter(|&a| !placed || directions[a].is_some()).collect();
@@ -177,7 +178,7 @@ fn header(fields: &Fields, name: &str) -> Result<GridHeader, Fault> {
     let dims = [0, 1, 2].map(|axis| along(axis).map_or(1, |a| sizes[a]));
     let spacing_mm = [0, 1, 2].map(|axis| {
         let a = along(axis)?;
-        directions[a].map(|d| d.length() * units).or(spacings.get(a).copied().flatten())
+        directions[a].map(|d| d.length() * units).filter(sound).or(spacings.get(a).copied().flatten())
     });
     Ok(GridHeader {
         format: "NRRD",
