@@ -5,6 +5,7 @@ use std::{io::Write, path::Path};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use glam::{DVec2, DVec3};
 
+use super::plane::Plane;
 use crate::geom::{TriMesh, Volume};
 
 /// Widest and highest picture, pixels.
@@ -18,38 +19,6 @@ const CONTOURS: [[u8; 3]; 7] =
 
 /// The line of a surface: none of a label's, and no tissue's.
 pub(crate) const SURFACE: [u8; 3] = [255, 255, 255];
-
-/// The planes of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plane {
-    /// Seen from the feet: the patient's left on the right, the front above.
-    Axial,
-    /// Seen from the front: the patient's left on the right, the head above.
-    Coronal,
-    /// Seen from the patient's left: the front on the left, the head above.
-    Sagittal,
-}
-
-impl Plane {
-    pub const ALL: [Self; 3] = [Self::Axial, Self::Coronal, Self::Sagittal];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Axial => "axial",
-            Self::Coronal => "coronal",
-            Self::Sagittal => "sagittal",
-        }
-    }
-
-    /// What is to the right and what is below in the picture, LPS.
-    fn axes(self) -> [DVec3; 2] {
-        match self {
-            Self::Axial => [DVec3::X, DVec3::Y],
-            Self::Coronal => [DVec3::X, DVec3::NEG_Z],
-            Self::Sagittal => [DVec3::Y, DVec3::NEG_Z],
-        }
-    }
-}
 
 /// Which values are shown from black to white.
 #[derive(Debug, Clone, Copy, PartialEq)]

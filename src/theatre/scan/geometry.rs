@@ -2,52 +2,7 @@
 
 use bevy::math::{DAffine3, DVec2, DVec3};
 
-/// The three ways to slice a patient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Plane {
-    Axial,
-    Coronal,
-    Sagittal,
-}
-
-impl Plane {
-    pub const ALL: [Plane; 3] = [Plane::Axial, Plane::Coronal, Plane::Sagittal];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Plane::Axial => "axial",
-            Plane::Coronal => "coronal",
-            Plane::Sagittal => "sagittal",
-        }
-    }
-
-    /// To the right and down on the panel, in LPS.
-    pub fn axes(self) -> [DVec3; 2] {
-        match self {
-            Plane::Axial => [DVec3::X, DVec3::Y],
-            Plane::Coronal => [DVec3::X, DVec3::NEG_Z],
-            Plane::Sagittal => [DVec3::Y, DVec3::NEG_Z],
-        }
-    }
-
-    /// Across the panel, in LPS: the direction in which the next slice lies.
-    pub fn normal(self) -> DVec3 {
-        match self {
-            Plane::Axial => DVec3::Z,
-            Plane::Coronal => DVec3::Y,
-            Plane::Sagittal => DVec3::X,
-        }
-    }
-
-    /// What lies at the left, right, upper and lower edge: the patient's Right, Left, Anterior, Posterior, Superior, Inferior.
-    pub fn edges(self) -> [&'static str; 4] {
-        match self {
-            Plane::Axial => ["R", "L", "A", "P"],
-            Plane::Coronal => ["R", "L", "S", "I"],
-            Plane::Sagittal => ["A", "P", "S", "I"],
-        }
-    }
-}
+use crate::patient::Plane;
 
 /// A range of HU shown from black to white.
 #[derive(Debug, Clone, Copy, PartialEq)]

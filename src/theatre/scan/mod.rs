@@ -14,7 +14,7 @@ mod texture;
 mod viewer;
 mod volume;
 
-pub use geometry::{Plane, ScanGeometry, Window};
+pub use geometry::{ScanGeometry, Window};
 pub use seeding::Seeding;
 pub use shown::{Images, Shown};
 pub use viewer::{Pictured, ScanPicture, picture, view};

@@ -9,7 +9,8 @@ use bevy::{
     ui::{RelativeCursorPosition, UiTargetCamera},
 };
 
-use super::{Plane, ScanView, Shown, texture::ScanImage};
+use super::{ScanView, Shown, texture::ScanImage};
+use crate::patient::Plane;
 
 const SHADER: Handle<Shader> = uuid_handle!("7c1b9c2e-52a4-4d0f-8a55-0f5a6f1f7b21");
 

@@ -8,8 +8,8 @@ use bevy::{
     render::render_resource::{Extent3d, TextureDimension, TextureFormat},
 };
 
-use super::{Plane, ScanGeometry, ScanView, Shown, shown::follow_twin};
-use crate::session::plugin::CurrentTwin;
+use super::{ScanGeometry, ScanView, Shown, shown::follow_twin};
+use crate::{patient::Plane, session::plugin::CurrentTwin};
 
 /// The longest side of a volume that every graphics card takes, voxels (the WebGPU limit).
 const LONGEST: usize = 2048;

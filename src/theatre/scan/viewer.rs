@@ -12,13 +12,14 @@ use bevy::{
 };
 
 use super::{
-    PanelLayout, Plane, ScanView, Seeding, Shown, control_plugin, plugin,
+    PanelLayout, ScanView, Seeding, Shown, control_plugin, plugin,
     seeding::spawn_text,
     slices::{Panel, pointed},
     spawn_panels,
 };
 use crate::{
     geom::TetMesh,
+    patient::Plane,
     theatre::{
         PictureSize, TheatreError,
         darkroom::{Darkroom, write_png},
