@@ -196,7 +196,8 @@ pub(super) struct Pushing {
     pub stiffness: Mat3,
 }
 
-fn six(force: Vec3, arm: Vec3) -> Vector6<f64> {
+/// The push of a force at `arm`: itself, N, and its torque, N m.
+pub(super) fn push(force: Vec3, arm: Vec3) -> Vector6<f64> {
     let torque = arm.cross(force);
     Vector6::new(force.x, force.y, force.z, torque.x, torque.y, torque.z).cast()
 }
@@ -231,7 +232,7 @@ impl Movable {
 
     /// What is left to be balanced at q, N and N m, when the contacts push so.
     pub fn unbalanced(&self, contacts: &[Pushing]) -> Vector6<f64> {
-        contacts.iter().map(|contact| six(contact.force, contact.arm)).sum::<Vector6<f64>>() - self.inertia * self.pushed
+        contacts.iter().map(|contact| push(contact.force, contact.arm)).sum::<Vector6<f64>>() - self.inertia * self.pushed
     }
 
     /// Takes in the stiffness of the contacts.
@@ -242,7 +243,7 @@ impl Movable {
                 let mut unit = Vector6::zeros();
                 unit[column] = 1.0;
                 let force = contact.stiffness * moves(&unit, contact.arm);
-                let sum = stiffness.column(column) + six(force, contact.arm);
+                let sum = stiffness.column(column) + push(force, contact.arm);
                 stiffness.set_column(column, &sum);
             }
         }
@@ -261,9 +262,4 @@ impl Movable {
 pub(super) fn moves(pushed: &Vector6<f64>, arm: Vec3) -> Vec3 {
     let [x, y, z, rx, ry, rz] = std::array::from_fn(|k| pushed[k] as f32);
     Vec3::new(x, y, z) + Vec3::new(rx, ry, rz).cross(arm)
-}
-
-/// The push of a force at `arm`.
-pub(super) fn push(force: Vec3, arm: Vec3) -> Vector6<f64> {
-    six(force, arm)
 }
