@@ -5,7 +5,9 @@ use std::{fs, path::Path};
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR, value::PixelFragmentSequence};
 use dicom_object::{DefaultDicomObject, open_file};
-use halsted::patient::{ImportOptions, SeriesError, TwinError, import, patient_info, read_series};
+use halsted::patient::{
+    DeidentifyError, DeidentifyOptions, ImportOptions, SeriesError, TwinError, deidentify_file, import, patient_info, read_series,
+};
 
 use crate::patient::{asset, codes, series};
 
@@ -148,6 +150,58 @@ fn numbers_that_are_none_are_named() {
         let (codes, volume) = faults_of(&path);
         assert!(codes.contains(&code) && !volume, "{tag} = {value}: {codes:?}");
     }
+}
+
+/// Found by fuzzing (DICOM, case 597023): Columns of 18 bytes held the pixel spacing, too. The reader took the first of its nine numbers,
+/// the de-identified copy left it out, and could not be read again. Of several numbers for the sign none was taken, and the values were
+/// read as unsigned without a word.
+#[test]
+fn a_length_that_swallows_the_next_element_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("x.dcm");
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fuzz/dicom");
+    let mut bytes = fs::read(corpus.join("jpeg_lossless.dcm")).expect("readable");
+    let columns = bytes.windows(8).position(|b| b == [0x28, 0, 0x11, 0, b'U', b'S', 2, 0]).expect("Columns");
+    bytes[columns + 6] = 18;
+    fs::write(&path, &bytes).expect("written");
+    assert_eq!(faults_of(&path), (vec!["bad_value"], false));
+    for (element, what) in [(0x0002, "samples"), (0x0010, "rows"), (0x0100, "allocated"), (0x0101, "stored"), (0x0103, "sign")] {
+        changed("explicit.dcm", &path, |object| {
+            let first = object.element(Tag(0x0028, element)).expect("present").to_int::<u16>().expect("a number");
+            object.put(DataElement::new(Tag(0x0028, element), VR::US, PrimitiveValue::U16([first, 7].as_slice().into())));
+        });
+        assert_eq!(faults_of(&path), (vec!["bad_value"], false), "{what}");
+        let copy = deidentify_file(&path, &folder.path().join("copy.dcm"), &DeidentifyOptions::default());
+        assert!(matches!(copy, Err(DeidentifyError::Fault(fault)) if fault.code == "bad_value"), "{what}");
+    }
+}
+
+/// What the copy has no place for must not turn an image without a measure into one with it, nor change its values.
+#[test]
+fn a_de_identified_copy_hides_no_fault_and_changes_no_value() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (path, copy) = (folder.path().join("x.dcm"), folder.path().join("copy.dcm"));
+    let options = DeidentifyOptions::default();
+    changed("explicit.dcm", &path, |object| {
+        let table = dicom_core::value::DataSetSequence::from(vec![dicom_object::InMemDicomObject::new_empty()]);
+        object.put(DataElement::new(Tag(0x0028, 0x3000), VR::SQ, table));
+    });
+    assert_eq!(faults_of(&path).0[0], "modality_lut");
+    assert!(
+        matches!(deidentify_file(&path, &copy, &options), Err(DeidentifyError::Fault(fault)) if fault.code == "modality_lut")
+    );
+    changed("explicit.dcm", &path, |object| {
+        object.put_str(Tag(0x0028, 0x1053), VR::DS, "two");
+    });
+    assert!(matches!(deidentify_file(&path, &copy, &options), Err(DeidentifyError::Fault(fault)) if fault.code == "bad_value"));
+    // decimals that were written in binary
+    changed("explicit.dcm", &path, |object| {
+        object.put(DataElement::new(Tag(0x0028, 0x1053), VR::FD, PrimitiveValue::from(0.1f64)));
+    });
+    deidentify_file(&path, &copy, &options).expect("sound");
+    let values = |path: &Path| crate::patient::volume(&series(path)[0]).voxels.clone();
+    assert!(!values(&path).is_empty());
+    assert_eq!(values(&copy), values(&path));
 }
 
 /// A frame of 8000 × 4000 black pixels packs to some 20 kB in the better formats; a hundred of them are 13 GB of values in a file of 2 MB.

@@ -22,9 +22,9 @@ use super::{
     dicom::{DEFLATED, DataSet, DicomFile, EXPLICIT_LE, Tag, Value, file_name, tags},
     encode::{Writer, meta},
     info::Fault,
-    pixels::{PixelModule, decode, frames_of, stored_frames},
+    pixels::{PixelModule, decode, frames_of},
     place::Place,
-    series::{SeriesError, files_under},
+    series::{SeriesError, files_under, image_faults},
 };
 
 /// What stands in DeidentificationMethod (0012,0063).
@@ -327,10 +327,12 @@ impl Image {
         if !options.pixels_checked {
             self.refuse_recognisable(&set)?;
         }
-        // only an image that can be read is passed on: nothing else is known to be one
+        // only an image that can be read without a fault is passed on: what the copy leaves out could hide one
         let syntax = self.file.transfer_syntax.as_str();
+        if let Some(fault) = image_faults(&set, syntax, &self.name).into_iter().next() {
+            return Err(DeidentifyError::Fault(fault));
+        }
         let module = PixelModule::read(&set, &self.name).map_err(DeidentifyError::Fault)?;
-        stored_frames(&set, &module, syntax, &self.name).map_err(DeidentifyError::Fault)?;
 
         let sop_class = set.text(tags::SOP_CLASS).unwrap_or_else(|| self.file.media_sop_class.clone());
         if !sop_class.starts_with("1.2.840.10008.") || !sop_class.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
@@ -486,7 +488,14 @@ impl Writer {
                 }
                 Form::Binary(_) => {}
                 Form::Numbers => {
-                    let text = set.text(tag).unwrap_or_default();
+                    // numbers written in binary where text should stand are read, so they are kept as well
+                    let is_binary = set.get(tag).is_some_and(|element| element.vr == *b"FD");
+                    let text = if is_binary {
+                        let numbers = set.number_list(tag).unwrap_or_default();
+                        numbers.iter().map(f64::to_string).collect::<Vec<_>>().join("\\")
+                    } else {
+                        set.text(tag).unwrap_or_default()
+                    };
                     let number = |part: &str| part.trim().parse::<f64>().is_ok_and(f64::is_finite);
                     // digits, signs, points and exponents only: `parse` also takes words such as "nan", which are not finite
                     if !text.is_empty() && text.len() < 1 << 15 && text.split('\\').all(number) {

@@ -450,7 +450,7 @@ impl<'a> DataSet<'a> {
         self.bytes(tag).map(text).filter(|text| !text.is_empty())
     }
 
-    /// A 16-bit unsigned value.
+    /// A 16-bit unsigned value; nothing where there are several: a length that is too great has swallowed other elements.
     pub fn u16(&self, tag: Tag) -> Option<u16> {
         let b: [u8; 2] = self.bytes(tag)?.try_into().ok()?;
         Some(if self.layout.big_endian { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) })

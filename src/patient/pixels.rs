@@ -13,7 +13,7 @@ use dicom_pixeldata::PixelDecoder;
 use rayon::prelude::*;
 
 use super::{
-    dicom::{DEFLATED, DataSet, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, Value, tags},
+    dicom::{DEFLATED, DataSet, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, Tag, Value, tags},
     grid_file::MAX_VOXELS,
     info::Fault,
 };
@@ -42,12 +42,21 @@ impl PixelModule {
     /// Reads the pixel module of a data set that holds pixel data; `name` is the file's.
     pub fn read(set: &DataSet<'_>, name: &str) -> Result<Self, Fault> {
         let missing = |what: &str| Fault::new("missing_tag", format!("{name} lacks {what}"));
-        let rows = set.u16(tags::ROWS).filter(|&n| n > 0).ok_or_else(|| missing("Rows (0028,0010)"))?;
-        let columns = set.u16(tags::COLUMNS).filter(|&n| n > 0).ok_or_else(|| missing("Columns (0028,0011)"))?;
-        let bits_allocated = set.u16(tags::BITS_ALLOCATED).ok_or_else(|| missing("BitsAllocated (0028,0100)"))?;
-        let bits_stored = set.u16(tags::BITS_STORED).unwrap_or(bits_allocated);
-        let high_bit = set.u16(tags::HIGH_BIT).unwrap_or(bits_stored.saturating_sub(1));
-        let samples = set.u16(tags::SAMPLES).unwrap_or(1);
+        // an empty value counts as absent, another that is not one number as damage
+        let short = |tag: Tag| match set.get(tag).map(|element| &element.value) {
+            None | Some(Value::Bytes([])) => Ok(None),
+            Some(_) => set.u16(tag).map(Some).ok_or_else(|| {
+                let message = format!("({:04X},{:04X}) of {name} is not one number of 16 bits", tag.0, tag.1);
+                Fault::new("bad_value", message)
+            }),
+        };
+        let rows = short(tags::ROWS)?.filter(|&n| n > 0).ok_or_else(|| missing("Rows (0028,0010)"))?;
+        let columns = short(tags::COLUMNS)?.filter(|&n| n > 0).ok_or_else(|| missing("Columns (0028,0011)"))?;
+        let bits_allocated = short(tags::BITS_ALLOCATED)?.ok_or_else(|| missing("BitsAllocated (0028,0100)"))?;
+        let bits_stored = short(tags::BITS_STORED)?.unwrap_or(bits_allocated);
+        let high_bit = short(tags::HIGH_BIT)?.unwrap_or(bits_stored.saturating_sub(1));
+        let samples = short(tags::SAMPLES)?.unwrap_or(1);
+        let signed = short(tags::PIXEL_REPRESENTATION)? == Some(1);
         let bad = |message: String| Err(Fault::new("bad_value", message));
         let frames = match set.text(tags::FRAMES) {
             None => 1,
@@ -81,7 +90,7 @@ impl PixelModule {
             bits_allocated,
             bits_stored,
             high_bit,
-            signed: set.u16(tags::PIXEL_REPRESENTATION) == Some(1),
+            signed,
             inverted: set.text(tags::PHOTOMETRIC).as_deref() == Some("MONOCHROME1"),
         })
     }

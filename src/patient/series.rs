@@ -238,6 +238,11 @@ pub(crate) fn files_under(path: &Path) -> Result<Vec<PathBuf>, SeriesError> {
     Ok(files)
 }
 
+/// What is wrong with the image that a data set holds; `name` stands in messages.
+pub(crate) fn image_faults(set: &DataSet<'_>, syntax: &str, name: &str) -> Vec<Fault> {
+    FileImages::of(set, syntax, name).faults
+}
+
 /// The images of one file.
 struct FileImages {
     key: String,
