@@ -3,6 +3,7 @@
 use glam::Vec3;
 
 use super::attach::Bands;
+use super::clusters::Clusters;
 use super::coarse::Lattice;
 use super::contact::ContactMemory;
 use super::damage::Damage;
@@ -123,6 +124,7 @@ pub struct SoftBody {
     pub(super) lattice: Lattice,
     /// Diagonal blocks of the stiffness, renewed with the lattice.
     pub(super) blocks: Vec<[f32; 6]>,
+    pub(super) clusters: Clusters,
     pub(super) stale: bool,
     pub(super) blocks_are_good: bool,
     /// No elements have changed since `blocks` was made.
@@ -214,6 +216,7 @@ impl SoftBody {
             on_cut: vec![false; nodes],
             stale: true,
             blocks_are_good: false,
+            clusters: Clusters::default(),
             blocks_are_whole: false,
             clamped_ticks_left: 0,
             anchors: Vec::new(),

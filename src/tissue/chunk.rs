@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use super::clusters::Clusters;
 use super::elements::{LocalNumbers, Node, Recipe};
 use super::fibre::FibreBatch;
 use super::lanes::{Lanes, Real, WIDTH};
@@ -33,8 +34,11 @@ struct Batch {
     lambda_mu: Lanes,
 }
 
-/// A lane without an element.
+/// A lane without an element, a node without a place.
 const NONE: u32 = u32::MAX;
+
+/// Corners of a tetrahedron in pairs.
+const EDGES: [(usize, usize); 6] = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)];
 
 /// What a batch keeps of the last evaluation: F, and the weight of its cofactor term.
 #[derive(Clone)]
@@ -77,7 +81,11 @@ pub struct Chunk {
     pub output: Box<[Node; LOCAL]>,
     /// Upper triangles of the diagonal blocks: xx, xy, xz, yy, yz, zz.
     pub diagonal: Box<[[f32; 6]; LOCAL]>,
+    /// The stiffness that couples two nodes of one cluster, element by element: their places, and a block of the first's rows.
+    pub couplings: Vec<([u32; 2], Mat3<f32>)>,
     pub has_diagonal: bool,
+    /// Von Mises, Pa, by lanes.
+    stress: Vec<[f32; WIDTH]>,
     /// Elements of it were taken away or numbered anew.
     pub is_outdated: bool,
     pub energy: f64,
@@ -134,7 +142,9 @@ impl Chunk {
             lanes,
             patches,
             diagonal: Box::new([[0.0; 6]; LOCAL]),
+            couplings: Vec::new(),
             has_diagonal: false,
+            stress: vec![[0.0; WIDTH]; batches.len()],
             is_outdated: false,
             nodes: own,
             batches,
@@ -292,6 +302,54 @@ impl Chunk {
         }
     }
 
+    /// What couples nodes of one cluster at the last evaluation: the neo-Hookean part, positive together with [`Chunk::diagonal`].
+    #[inline(always)]
+    pub fn couple(&mut self, places: &[u32]) {
+        self.couplings.clear();
+        let mut at = [NONE; LOCAL];
+        for (at, &node) in at.iter_mut().zip(&self.nodes) {
+            *at = places.get(node as usize).copied().unwrap_or(NONE);
+        }
+        if at.iter().all(|&place| place == NONE) {
+            return;
+        }
+        for (batch, state) in self.batches.iter().zip(&self.evaluated) {
+            let places = batch.corners.map(|corners| corners.map(|node| at[node as usize & (LOCAL - 1)]));
+            let together = |a: usize, b: usize, lane: usize| {
+                places[a][lane] != NONE && Clusters::of(places[a][lane]) == Clusters::of(places[b][lane])
+            };
+            let c = cofactor(&state.f);
+            let s = clamped_weight(&state.f, batch.mu, state.s);
+            let g = &batch.gradients;
+            let first = [0, 1, 2].map(|axis| -(g[0][axis] + g[1][axis] + g[2][axis]));
+            let gradients = [first, g[0], g[1], g[2]];
+            let across = gradients.map(|g| times(&c, &g));
+            for (a, b) in EDGES {
+                if !(0..WIDTH).any(|lane| together(a, b, lane)) {
+                    continue;
+                }
+                let (own, other) = (gradients[a], gradients[b]);
+                let shear = batch.mu * (own[0] * other[0] + own[1] * other[1] + own[2] * other[2]);
+                let turned = [
+                    own[1] * other[2] - own[2] * other[1],
+                    own[2] * other[0] - own[0] * other[2],
+                    own[0] * other[1] - own[1] * other[0],
+                ];
+                let e = times(&state.f, &turned).map(|component| s * component);
+                let skew = [[shear, e[2], -e[1]], [-e[2], shear, e[0]], [e[1], -e[0], shear]];
+                let mut block = skew;
+                for i in 0..3 {
+                    for k in 0..3 {
+                        block[i][k] = skew[i][k] + batch.lambda_mu * across[a][i] * across[b][k];
+                    }
+                }
+                for lane in (0..WIDTH).filter(|&lane| together(a, b, lane)) {
+                    self.couplings.push(([places[a][lane], places[b][lane]], block.map(|row| row.map(|entry| entry.0[lane]))));
+                }
+            }
+        }
+    }
+
     /// The patches' part of the diagonal, from the sums over the elements of the patch that meet at a node: λ V_p a aᵀ with a = Σ share · cof F ∇N,
     /// and the shear with Σ share · ∇N.
     fn add_patches(&mut self) {
@@ -357,10 +415,12 @@ impl Chunk {
         }
     }
 
-    /// Von Mises stress of every element at the last evaluation, Pa.
+    /// Takes the von Mises stress of every element at the last evaluation, Pa, for [`Chunk::stresses`].
     #[inline(always)]
-    pub fn von_mises(&self, rest: &[super::elements::Element], out: &mut [f32]) {
-        for (index, ((batch, state), tets)) in self.batches.iter().zip(&self.evaluated).zip(&self.lanes).enumerate() {
+    pub fn von_mises(&mut self, rest: &[super::elements::Element]) {
+        for (index, (((batch, state), tets), out)) in
+            self.batches.iter().zip(&self.evaluated).zip(&self.lanes).zip(&mut self.stress).enumerate()
+        {
             let b = left_cauchy_green(&state.f);
             let mu = if self.patches.is_empty() { batch.mu } else { batch.mu * Lanes::of(1.0 / OWN) };
             let mut weighted = [Lanes::ZERO; 6];
@@ -372,9 +432,15 @@ impl Chunk {
             }
             let stress = von_mises(&state.f, weighted);
             for (lane, &tet) in tets.iter().enumerate().filter(|(_, tet)| **tet != NONE) {
-                out[tet as usize] = stress.0[lane] / rest[tet as usize].volume;
+                out[lane] = stress.0[lane] / rest[tet as usize].volume;
             }
         }
+    }
+
+    /// Every element with the stress that [`Chunk::von_mises`] took.
+    pub fn stresses(&self) -> impl Iterator<Item = (u32, f32)> {
+        let all = self.lanes.iter().flatten().zip(self.stress.iter().flatten());
+        all.filter(|(tet, _)| **tet != NONE).map(|(&tet, &stress)| (tet, stress))
     }
 
     /// Calls `f` with every tetrahedron, its F, and what it weighs in a coarse view as μ V and (λ + μ) V.
@@ -586,6 +652,11 @@ impl Batch {
         }
         add_forces(&self.corners, &force, local);
     }
+}
+
+#[inline(always)]
+fn times(m: &Mat3<Lanes>, v: &[Lanes; 3]) -> [Lanes; 3] {
+    [0, 1, 2].map(|i| m[i][0] * v[0] + m[i][1] * v[1] + m[i][2] * v[2])
 }
 
 /// a += w b.

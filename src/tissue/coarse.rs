@@ -26,6 +26,8 @@ const DEPENDENT: f32 = 1e-4;
 /// Ticks from one finished factor to the start of the next, at least and at most.
 const TICKS_BETWEEN: u32 = 2;
 const TICKS_BETWEEN_AT_MOST: u32 = 45;
+/// Ticks without a cut before the next layout is begun.
+const TICKS_AFTER_CUT: u32 = 10;
 
 /// The lattice's matrix: the lower triangle by rows, each from its first entry to the diagonal, whose reciprocal is stored once factorised. A
 /// lattice node has three rows, which begin at the same column, the first of another lattice node.
@@ -79,6 +81,8 @@ pub struct Lattice {
     pending: Option<Pending>,
     /// The body was cut since the layout in use was made.
     is_outdated: bool,
+    /// Ticks since the last cut.
+    quiet: u32,
     /// Ticks since the last factor was finished or the next one begun.
     wait: u32,
     /// Iterations of a solve: the fewest with the factor in use, and the last.
@@ -93,8 +97,11 @@ impl Lattice {
     /// Takes in nodes and tetrahedra that a cut has made. The layout in use goes on as if there were no cut, which costs iterations; the next
     /// one knows of it.
     pub fn extend(&mut self, rest: &[Vec3], parents_of_nodes: &[[u32; 2]], parents_of_tets: &[u32]) {
+        if !self.is_outdated {
+            self.wait = 0;
+        }
         self.is_outdated = true;
-        self.wait = TICKS_BETWEEN;
+        self.quiet = 0;
         match &mut self.pending {
             Some(Pending::Layout(laying)) => laying.extend(rest, parents_of_nodes, parents_of_tets),
             // one that shares the layout in use ends here: it knows of no cut at all
@@ -138,6 +145,7 @@ impl Lattice {
     /// Goes on to the next thing to make, and takes a finished factor into use; the answer is whether a factor was begun.
     pub fn advance(&mut self, shape: &Shape) -> bool {
         self.wait += 1;
+        self.quiet += 1;
         match self.pending.take() {
             Some(Pending::Factor(profile)) if profile.is_finished() => self.take(profile),
             Some(Pending::Layout(laying)) => match laying.finish() {
@@ -150,15 +158,16 @@ impl Lattice {
             Some(pending) => self.pending = Some(pending),
             None => {
                 let (fewest, last) = self.iterations;
-                let is_old = self.is_outdated || last > fewest || self.wait >= TICKS_BETWEEN_AT_MOST;
+                let is_long = self.wait >= TICKS_BETWEEN_AT_MOST;
                 match &self.used {
-                    Some(used) if is_old && self.wait >= TICKS_BETWEEN && !self.is_outdated => {
-                        self.pending = Some(Pending::Factor(used.again(shape)));
-                        return true;
-                    }
-                    _ if is_old && self.wait >= TICKS_BETWEEN => {
+                    // while cuts follow one another the next layout would be old before it is done
+                    _ if self.is_outdated && (is_long || self.quiet >= TICKS_AFTER_CUT) => {
                         self.is_outdated = false;
                         self.pending = Some(Pending::Layout(shape.begin()));
+                    }
+                    Some(used) if !self.is_outdated && (is_long || (last > fewest && self.wait >= TICKS_BETWEEN)) => {
+                        self.pending = Some(Pending::Factor(used.again(shape)));
+                        return true;
                     }
                     _ => {}
                 }
@@ -486,6 +495,7 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tissue::clusters::Clusters;
     use crate::tissue::crew::Crew;
     use crate::tissue::elements::Recipe;
     use crate::tissue::response::Tissue;
@@ -506,7 +516,7 @@ mod tests {
         let mut blocks = vec![[0.0; 6]; rest.len()];
         Crew::call(true, |crew| {
             elements.evaluate(crew, || (), |_| [0.0; 4]);
-            elements.diagonal(crew, true, &mut blocks);
+            elements.diagonal(crew, true, &mut blocks, &mut Clusters::default());
         });
         let mass = vec![0.0; rest.len()];
         let shape = Shape {

@@ -15,6 +15,7 @@ use glam::Vec3;
 
 use super::attach::BandLoss;
 use super::body::{SoftBody, find_pieces};
+use super::clusters::Ties;
 use super::elements::Element;
 use super::scheme::Past;
 use super::surface::{Surface, renew_exposed_faces};
@@ -240,6 +241,10 @@ impl SoftBody {
         let mut is_changed = vec![false; self.tets.len()];
         changed.iter().for_each(|&tet| is_changed[tet as usize] = true);
         self.renew_elements(|tet| is_changed[tet as usize]);
+        let Self { tets, shapes, on_cut, is_pinned, materials, tet_material, clusters, elements, .. } = self;
+        let modulus = |tet: usize| materials[usize::from(tet_material[tet])].moduli().0;
+        let ties = Ties { tets, shapes, modulus: &modulus, on_cut, is_pinned };
+        elements.forget(&clusters.renew(&ties, &touched));
     }
 
     /// The order of the elements with new ones behind their parents.

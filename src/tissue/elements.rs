@@ -7,6 +7,7 @@
 use glam::{DMat3, Vec3};
 
 use super::chunk::{CHUNK, Chunk, LOCAL};
+use super::clusters::Clusters;
 use super::crew::{Crew, parts};
 use super::lanes::widest;
 use super::material::Mat3;
@@ -175,21 +176,36 @@ impl Elements {
     }
 
     /// Adds the 3 × 3 diagonal blocks of the stiffness at the last evaluated state; their cofactor term vanishes, so they are positive.
+    /// What couples nodes of one cluster goes to the clusters, bounded so that it is positive with them.
     /// Where not `all` is wanted, chunks that have been asked before answer what they answered then.
-    pub fn diagonal(&mut self, crew: &mut Crew, all: bool, out: &mut [[f32; 6]]) {
+    pub fn diagonal(&mut self, crew: &mut Crew, all: bool, out: &mut [[f32; 6]], clusters: &mut Clusters) {
+        let places = clusters.places();
         crew.each(parts(&mut self.chunks, 1), |_, chunk| {
             let chunk = &mut chunk[0];
             if all || !chunk.has_diagonal {
-                widest!((chunk: &'a mut Chunk = chunk) -> () { chunk.diagonal() });
+                widest!((chunk: &'a mut Chunk = chunk, places: &'a [u32] = places) -> () {
+                    chunk.diagonal();
+                    chunk.couple(places);
+                });
                 chunk.has_diagonal = true;
             }
         });
+        clusters.clear();
         for chunk in &self.chunks {
             for (&node, block) in chunk.nodes.iter().zip(chunk.diagonal.iter()) {
                 for k in 0..6 {
                     out[node as usize][k] += block[k];
                 }
             }
+            chunk.couplings.iter().for_each(|(places, block)| clusters.add(*places, block));
+        }
+    }
+
+    /// Hears that nodes stand in other clusters now.
+    pub fn forget(&mut self, nodes: &[u32]) {
+        let slots = |node: u32| &self.slots[self.starts[node as usize] as usize..self.starts[node as usize + 1] as usize];
+        for &slot in nodes.iter().flat_map(|&node| slots(node)) {
+            self.chunks[slot as usize / LOCAL].has_diagonal = false;
         }
     }
 
@@ -209,10 +225,11 @@ impl Elements {
     }
 
     /// Von Mises stress of every element at the last evaluated state, Pa, given its rest volume.
-    pub fn von_mises(&mut self, rest: &[Element], out: &mut [f32]) {
-        for chunk in &self.chunks {
-            widest!((chunk: &'a Chunk = chunk, rest: &'a [Element] = rest, out: &'a mut [f32] = out) -> () { chunk.von_mises(rest, out) });
-        }
+    pub fn von_mises(&mut self, crew: &mut Crew, rest: &[Element], out: &mut [f32]) {
+        crew.each(parts(&mut self.chunks, 1), |_, chunk| {
+            widest!((chunk: &'a mut Chunk = &mut chunk[0], rest: &'a [Element] = rest) -> () { chunk.von_mises(rest) });
+        });
+        self.chunks.iter().flat_map(Chunk::stresses).for_each(|(tet, stress)| out[tet as usize] = stress);
     }
 
     /// The tetrahedra, in the order in which they are taken.
@@ -289,7 +306,7 @@ mod tests {
         assert!((out[1][0] - 224.359).abs() < 1e-3, "{:?}", out);
         assert!((out[2][1] - 96.1538).abs() < 1e-3);
         let mut diagonal = vec![[0.0; 6]; 4];
-        Crew::call(true, |crew| body.diagonal(crew, true, &mut diagonal));
+        Crew::call(true, |crew| body.diagonal(crew, true, &mut diagonal, &mut Clusters::default()));
         assert!((diagonal[1][0] - 224.359).abs() < 1e-3 && (diagonal[1][3] - 64.1026).abs() < 1e-3);
     }
 

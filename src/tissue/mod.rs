@@ -11,6 +11,7 @@
 mod attach;
 mod body;
 mod chunk;
+mod clusters;
 mod coarse;
 pub mod conform;
 mod contact;

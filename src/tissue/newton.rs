@@ -1,5 +1,6 @@
 //! The linear system of one Newton step: the stiffness of elements and terms with the inertia, and its preconditioner.
 
+use super::clusters::Clusters;
 use super::coarse::Lattice;
 use super::crew::{Crew, parts};
 use super::elements::{Elements, Node};
@@ -11,6 +12,7 @@ use super::terms::Terms;
 pub struct Newton<'a, 'b> {
     pub crew: &'a mut Crew<'b>,
     pub elements: &'a mut Elements,
+    pub clusters: &'a mut Clusters,
     pub lattice: &'a mut Lattice,
     pub terms: &'a Terms,
     /// The terms' share of a product.
@@ -103,9 +105,10 @@ impl System for Newton<'_, '_> {
                 transfer.restrict(residual, coarse);
             });
         });
-        self.lattice.solve();
+        let lattice = &mut *self.lattice;
+        self.clusters.solve(self.crew, || lattice.solve(), residual);
         let (transfers, moves) = self.lattice.moves();
-        let free = self.free;
+        let (free, clusters) = (self.free, &*self.clusters);
         self.crew.each((parts(z, size), parts(sums, 1)), |index, (z, sum)| {
             let within = index * size..index * size + z.len();
             sum[0] = widest!((
@@ -114,7 +117,14 @@ impl System for Newton<'_, '_> {
                 free: &'a [bool] = &free[within.clone()],
                 transfer: &'a Transfer = &transfers[index],
                 moves: &'a [f32] = moves,
+                clusters: &'a Clusters = clusters,
+                from: usize = within.start,
             ) -> f64 {
+                for (local, z) in z.iter_mut().enumerate() {
+                    if let Some(solution) = clusters.solution(from + local) {
+                        *z = solution;
+                    }
+                }
                 transfer.prolong(moves, free, z);
                 let mut sums = [0.0f64; 4];
                 for (r, z) in residual.iter().zip(z.iter()) {

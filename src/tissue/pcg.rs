@@ -57,6 +57,11 @@ impl Workspace {
         self.decrease = system.advance(0.0, self);
     }
 
+    /// residual·z, the square of the residual in the preconditioned norm.
+    pub fn decrease(&self) -> f64 {
+        self.decrease
+    }
+
     /// Solves A s = `residual` after [`Workspace::start`], to `tolerance` in the preconditioned norm; s is left in `solution`.
     pub fn solve(&mut self, system: &mut impl System, tolerance: f32, most: u32) -> (Ending, u32) {
         let enough = self.decrease * f64::from(tolerance) * f64::from(tolerance);

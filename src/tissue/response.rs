@@ -370,7 +370,7 @@ mod tests {
         Crew::call(true, |crew| body.elements.begin(crew, 0.01));
         evaluate(&mut body, &u);
         let mut blocks = vec![[0.0f32; 6]; 8];
-        Crew::call(true, |crew| body.elements.diagonal(crew, true, &mut blocks));
+        Crew::call(true, |crew| body.elements.diagonal(crew, true, &mut blocks, &mut body.clusters));
         for node in 0..8 {
             for (axis, place) in [(0, 0), (1, 3), (2, 5)] {
                 let mut unit = vec![[0.0; 4]; 8];

@@ -189,6 +189,8 @@ const CLAMPED_TICKS: u32 = 10;
 const MOST_OVERSTRESSED: usize = 64;
 /// Halvings of a Newton step before it is given up.
 const HALVINGS: u32 = 10;
+/// Loosest tolerance of a linear solve.
+const LOOSEST: f32 = 0.5;
 /// Corrections below this share of the mean edge are rounding.
 const ROUNDING: f32 = 2e-5;
 
@@ -263,7 +265,7 @@ impl SoftBody {
         self.elements.begin(crew, dt_secs);
         tick.evaluate(crew, &mut self.elements, &self.u, || self.lattice.work());
         let mut energy = tick.total(crew, &self.elements, &mut terms);
-        let mut first_correction = 0.0;
+        let (mut first_correction, mut first_decrease) = (0.0, 0.0);
         let touches = !contacts.is_empty(self);
         let most_steps = if touches { CONTACT_STEPS } else { self.settings.newton_steps_max }.max(1);
         let weight = if touches { self.weight(loads.gravity) } else { 0.0 };
@@ -276,12 +278,16 @@ impl SoftBody {
             }
             report.newton_steps += 1;
             for attempt in 0..=FORESIGHTS {
-                inverse.clone_from(&self.blocks);
-                terms.diagonal(&mut inverse);
-                invert_blocks(crew, &mut inverse, &tick.inertia, &tick.free);
+                if step == 0 || touches || !terms.is_empty() {
+                    inverse.clone_from(&self.blocks);
+                    terms.diagonal(&mut inverse);
+                    self.clusters.factorise(crew, &inverse, &tick.inertia, &tick.free);
+                    invert_blocks(crew, &mut inverse, &tick.inertia, &tick.free);
+                }
                 let mut system = Newton {
                     crew,
                     elements: &mut self.elements,
+                    clusters: &mut self.clusters,
                     lattice: &mut self.lattice,
                     terms: &terms,
                     extra: &mut self.extra,
@@ -304,7 +310,13 @@ impl SoftBody {
                     report.newton_steps -= 1;
                     break 'steps;
                 }
-                let (tolerance, most) = (self.settings.cg_tolerance, self.settings.cg_iterations_max);
+                // later steps go as far down as the first one did, not as far again; what touches has a balance to find
+                if step == 0 {
+                    first_decrease = work.decrease();
+                }
+                let (least, most) = (self.settings.cg_tolerance, self.settings.cg_iterations_max);
+                let gone = (first_decrease / work.decrease()).sqrt() as f32;
+                let tolerance = if touches { least } else { (least * gone).min(LOOSEST).max(least) };
                 let (ending, iterations) = work.solve(&mut system, tolerance, most);
                 report.cg_iterations += iterations;
                 if ending == Ending::NegativeCurvature {
@@ -313,7 +325,7 @@ impl SoftBody {
                     system.elements.clamp(system.crew);
                     set_residual(&mut work, &tick, &mut system);
                     report.cg_iterations += work.solve(&mut system, tolerance, most).1;
-                } else {
+                } else if step == 0 && attempt == 0 {
                     system.lattice.hear(iterations);
                 }
                 let beyond_m = FORESEEN * self.settings.contact_margin_m;
@@ -413,7 +425,7 @@ impl SoftBody {
 
     fn renew_blocks(&mut self, crew: &mut Crew, all: bool) {
         self.blocks.fill([0.0; 6]);
-        self.elements.diagonal(crew, all, &mut self.blocks);
+        self.elements.diagonal(crew, all, &mut self.blocks, &mut self.clusters);
         self.blocks_are_good = true;
         self.blocks_are_whole = true;
     }
@@ -490,13 +502,13 @@ impl SoftBody {
         contacts.remember(self, terms, &tick.moved);
         self.note_pressure(terms, &tick.moved);
         report.slipped = self.let_slip(loads.tools, terms, &tick.moved);
-        self.measure_stress(report);
+        self.measure_stress(crew, report);
         report.unfolded = self.unfold();
         Ok(())
     }
 
-    fn measure_stress(&mut self, report: &mut StepReport) {
-        self.elements.von_mises(&self.shapes, &mut self.stress);
+    fn measure_stress(&mut self, crew: &mut Crew, report: &mut StepReport) {
+        self.elements.von_mises(crew, &self.shapes, &mut self.stress);
         let limits: Vec<f32> = self.materials.iter().map(|m| m.stress_limit_pa).collect();
         for (tet, &stress_pa) in self.stress.iter().enumerate() {
             report.max_stress_pa = report.max_stress_pa.max(stress_pa);
