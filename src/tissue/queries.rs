@@ -91,8 +91,8 @@ impl SoftBody {
         attached
     }
 
-    /// Where the tissue around `from` still hangs on fixed nodes across the border of a region, at rest, m: the crossing of the shortest
-    /// way (from element to element by shared nodes) to an element with a fixed node. Nothing when it hangs on none.
+    /// Where the tissue around `from` still hangs on fixed nodes across the border of a region, at rest, m: the centre of the last element
+    /// inside on the shortest way (from element to element by shared nodes) to an element with a fixed node. Nothing when it hangs on none.
     pub fn link_across(&self, from: Vec3, inside: impl Fn(Vec3) -> bool) -> Option<Vec3> {
         let mut around: Vec<Vec<u32>> = vec![Vec::new(); self.rest.len()];
         for (tet, corners) in (0u32..).zip(&self.tets) {
@@ -109,7 +109,7 @@ impl SoftBody {
                 while at as usize != start {
                     let before = came_from[at as usize];
                     if inside(self.rest_centre(before as usize)) && !inside(self.rest_centre(at as usize)) {
-                        return Some((self.rest_centre(before as usize) + self.rest_centre(at as usize)) * 0.5);
+                        return Some(self.rest_centre(before as usize));
                     }
                     at = before;
                 }

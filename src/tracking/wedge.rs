@@ -86,6 +86,8 @@ enum Stage {
 
 /// Distance between strokes of the scissors, m: their blades cover more than this over the outer half of their length.
 const STEP_M: f32 = 0.008;
+/// Strokes around what still hangs on, at most: hands that waver leave many bridges.
+const MOST_MENDED: u32 = 150;
 /// Strokes reach this far past the spine and the surface, so that neighbouring cuts meet, m.
 const OVER_M: f32 = 0.004;
 
@@ -157,10 +159,10 @@ impl WedgePlan {
             Stage::Cut if right.is_idle() => match self.strokes.pop() {
                 Some((plane, place)) => {
                     if self.strokes.last().is_none_or(|(next, _)| *next != plane) {
-                        self.stroke(right, plane, place, skill, chance);
+                        self.stroke(right, plane, (place, Vec3::ZERO), skill, chance);
                         self.withdraw(right, 1 - plane);
                     } else {
-                        self.stroke(right, plane, place, skill, chance);
+                        self.stroke(right, plane, (place, Vec3::ZERO), skill, chance);
                     }
                 }
                 None => self.stage = Stage::Mend,
@@ -174,14 +176,13 @@ impl WedgePlan {
                         Move::Wait(1.0),
                     ]);
                     self.stage = Stage::Lift;
-                } else if let Some(place) = sight.bridge().filter(|_| self.mended < 60) {
-                    // strokes around what still hangs on, at growing distance
+                } else if let Some(place) = sight.bridge().filter(|_| self.mended < MOST_MENDED) {
+                    // strokes around where it is now, at growing distance: what was beside it at rest may lie on the table
                     let plane = self.geometry.nearest_plane(place);
                     let offset = (self.mended % 5) as f32 - 2.0;
                     let past = 0.004 + 0.003 * (self.mended % 3) as f32;
-                    let off_plane = self.geometry.normals[plane] * self.geometry.normals[plane].dot(place - self.geometry.spine);
-                    let place = place - off_plane + self.geometry.along * past + self.geometry.slopes[plane] * (0.002 * offset);
-                    self.stroke(right, plane, place, skill, chance);
+                    let beside = self.geometry.along * past + self.geometry.slopes[plane] * (0.002 * offset);
+                    self.stroke(right, plane, (place, beside), skill, chance);
                     self.mended += 1;
                 } else {
                     self.stage = Stage::Done;
@@ -199,8 +200,9 @@ impl WedgePlan {
         }
     }
 
-    fn stroke(&self, hand: &mut Hand, plane: usize, place: Vec3, skill: &Skill, chance: &mut Chance) {
-        let aim = Vec3::new(chance.normal(), chance.normal(), chance.normal()) * skill.aim_m;
+    /// Closes the scissors on a place of the tissue (at rest), or so far beside where it is now.
+    fn stroke(&self, hand: &mut Hand, plane: usize, (place, beside): (Vec3, Vec3), skill: &Skill, chance: &mut Chance) {
+        let aim = beside + Vec3::new(chance.normal(), chance.normal(), chance.normal()) * skill.aim_m;
         let jaw = self.geometry.slopes[plane];
         hand.push([Move::Reach { to: Goal::Tissue(place, aim), jaw, pace: 1.0 }, Move::Jaws(1.0), Move::Jaws(0.0)]);
     }
