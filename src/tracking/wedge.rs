@@ -181,7 +181,10 @@ impl WedgePlan {
                     let plane = self.geometry.nearest_plane(place);
                     let offset = (self.mended % 5) as f32 - 2.0;
                     let past = 0.004 + 0.003 * (self.mended % 3) as f32;
-                    let beside = self.geometry.along * past + self.geometry.slopes[plane] * (0.002 * offset);
+                    // every other one in the plane where it should have been cut: there is a cut to join
+                    let normal = self.geometry.normals[plane];
+                    let height = if self.mended.is_multiple_of(2) { normal.dot(place - self.geometry.spine) } else { 0.0 };
+                    let beside = self.geometry.along * past + self.geometry.slopes[plane] * (0.002 * offset) - normal * height;
                     self.stroke(right, plane, (place, beside), skill, chance);
                     self.mended += 1;
                 } else {
