@@ -30,7 +30,7 @@ struct SliceLook {
 
 /// What a panel is drawn with.
 #[derive(Asset, TypePath, AsBindGroup, Debug, Clone)]
-struct SliceMaterial {
+pub(super) struct SliceMaterial {
     #[uniform(0)]
     look: SliceLook,
     #[texture(1, dimension = "3d")]
