@@ -2,10 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use bevy::math::{DVec2, DVec3, Vec2};
+use bevy::math::{DMat3, DVec2, DVec3, Vec2};
 use halsted::{
     geom::Volume,
-    patient::{Twin, segment::SeedSheet},
+    patient::{Twin, colour, segment::SeedSheet},
     theatre::{
         PictureSize, TheatreError,
         scan::{Images, Pictured, Preset, ScanGeometry, ScanPicture, ScanView, Seeding, Shown, Window, picture},
@@ -66,7 +66,8 @@ fn a_slice_shows_the_voxels_that_lie_there() {
     let twin = twin();
     let window = Window { centre_hu: 60.0, width_hu: 500.0 };
     let cursor = DVec3::new(-60.0, -230.0, -781.3);
-    let view = ScanView { slices: true, volume: None, cursor_mm: Some(cursor), window, labels: false, ruler: None };
+    let view =
+        ScanView { slices: true, volume: None, cursor_mm: Some(cursor), window, labels: false, sections: false, ruler: None };
     let (volume, geometry) = (twin.volume.clone(), ScanGeometry::new(twin.volume.dims, &twin.volume.lps_from_voxel));
     let Some((image, drawn)) = draw(twin, view) else { return };
     assert_eq!(drawn.panels.len(), 3);
@@ -94,6 +95,76 @@ fn a_slice_shows_the_voxels_that_lie_there() {
             }
         }
         assert!(looked_at > 1000 && shades.len() > 100, "{plane:?}: {looked_at} pixels, {} shades", shades.len());
+    }
+}
+
+/// Which pixels of a panel show a place inside the mesh: each tetrahedron asked by itself.
+fn inside_mesh(twin: &Twin, place: impl Fn(u32, u32) -> DVec3, uv_of: impl Fn(DVec3) -> DVec2, side: u32) -> Vec<bool> {
+    let mut inside = vec![false; (side * side) as usize];
+    let lps_from_world = twin.world_from_lps.inverse();
+    for tet in &twin.tets.tets {
+        let corners = tet.map(|v| lps_from_world.transform_point3(twin.tets.vertices[v as usize].as_dvec3()));
+        let seen = corners.map(|corner| uv_of(corner) * f64::from(side));
+        let (low, high) = seen.iter().fold((DVec2::MAX, DVec2::MIN), |(low, high), at| (low.min(*at), high.max(*at)));
+        let clamp = |v: f64| v.clamp(0.0, f64::from(side)) as u32;
+        let [a, b, c, d] = corners;
+        let shares = DMat3::from_cols(b - a, c - a, d - a).inverse();
+        for row in clamp(low.y.floor())..clamp(high.y.ceil()) {
+            for column in clamp(low.x.floor())..clamp(high.x.ceil()) {
+                let share = shares * (place(column, row) - a);
+                inside[(column + side * row) as usize] |= share.min_element() >= 0.0 && share.element_sum() <= 1.0;
+            }
+        }
+    }
+    inside
+}
+
+/// The outline of the mesh runs between the pixels inside a tetrahedron and those in none, on all three slices, in the colour of the
+/// report; and it is all that is drawn with the outline on and not with it off.
+#[test]
+fn the_outline_of_the_mesh_runs_where_the_tetrahedra_end() {
+    let twin = twin();
+    let geometry = ScanGeometry::new(twin.volume.dims, &twin.volume.lps_from_voxel);
+    let cursor = DVec3::new(-60.0, -225.0, -790.5);
+    let view = ScanView { slices: true, volume: None, cursor_mm: Some(cursor), labels: false, ..ScanView::default() };
+    let Some((with, drawn)) = draw(twin.clone(), view.clone()) else { return };
+    let Some((without, _)) = draw(twin.clone(), ScanView { sections: false, ..view }) else { return };
+    let ink = colour(twin.organ.label).map(f32::from);
+    for (plane, rect) in drawn.panels {
+        let side = rect.width() as u32;
+        let place = |column: u32, row: u32| {
+            let uv = DVec2::new(f64::from(column) + 0.5, f64::from(row) + 0.5) / f64::from(side);
+            geometry.lps_at(plane, cursor, uv)
+        };
+        let inside = inside_mesh(&twin, place, |at| geometry.uv_of(plane, at), side);
+        let at = |column: u32, row: u32| inside[(column + side * row) as usize];
+        let seen = |image: &bevy::image::Image, column: u32, row: u32| {
+            let corner = rect.min.floor().as_uvec2();
+            let colour = image.get_color_at(corner.x + column, corner.y + row).expect("inside").to_srgba();
+            [colour.red, colour.green, colour.blue].map(|part| 255.0 * part)
+        };
+        let differs = |a: [f32; 3], b: [f32; 3], by: f32| a.iter().zip(b).any(|(a, b)| (a - b).abs() > by);
+        let is_drawn = |column, row| differs(seen(&with, column, row), seen(&without, column, row), 2.0);
+        let (mut crossed, mut inked, mut plain, mut stray) = (0, 0, 0, 0);
+        for row in 2..side - 2 {
+            for column in 2..side - 2 {
+                for (right, below) in [(column + 1, row), (column, row + 1)] {
+                    if at(column, row) != at(right, below) {
+                        crossed += 1;
+                        assert!(is_drawn(column, row) || is_drawn(right, below), "{plane:?}: nothing at {column}, {row}");
+                    }
+                }
+                if is_drawn(column, row) {
+                    inked += 1;
+                    plain += u32::from(!differs(seen(&with, column, row), ink, 2.0));
+                    let around = (row - 2..=row + 2).flat_map(|row| (column - 2..=column + 2).map(move |column| (column, row)));
+                    stray += u32::from(around.clone().all(|(c, r)| at(c, r)) || !around.clone().any(|(c, r)| at(c, r)));
+                }
+            }
+        }
+        // a corner of the organ that is narrower than a pixel may lie between the pixels' centres
+        assert!(crossed > 50 && stray * 100 <= inked, "{plane:?}: {stray} of {inked} pixels away from the {crossed} borders");
+        assert!(plain * 5 > inked, "{plane:?}: only {plain} of {inked} pixels have the ink's colour");
     }
 }
 

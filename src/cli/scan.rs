@@ -45,6 +45,9 @@ pub struct View {
     /// Leave the outlines of the labels away
     #[arg(long)]
     no_labels: bool,
+    /// Leave the outlines of the mesh away
+    #[arg(long)]
+    no_sections: bool,
     /// Leave the meshed organ away
     #[arg(long)]
     no_organ: bool,
@@ -105,6 +108,7 @@ impl View {
             cursor_mm: self.at,
             window: self.window,
             labels: !self.no_labels,
+            sections: !self.no_sections,
             ruler: None,
         };
         let seeding = sheet.map(|sheet| Seeding::new(sheet, self.out));

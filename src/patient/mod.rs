@@ -65,7 +65,7 @@ pub use labels::LabelError;
 pub use material::Material;
 pub use model::{Feature, Fitted, Parameter, Predictor, TwinModel, Weight, unit_of};
 pub use parameters::Parameters;
-pub use picture::{Picture, Window, data_uri, middle};
+pub use picture::{Picture, Window, colour, data_uri, middle};
 pub use plane::Plane;
 pub use portrait::{View, portrait};
 pub use quality::MeshQuality;

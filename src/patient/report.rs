@@ -13,10 +13,9 @@ use super::{
     picture::{Sheet, Window, colour, data_uri, middle},
     plane::Plane,
     portrait::{View, portrait},
-    regions::part,
     twin::Twin,
 };
-use crate::{geom::TriMesh, page::page};
+use crate::page::page;
 
 /// The whole page.
 ///
@@ -112,11 +111,11 @@ fn slice_section(twin: &Twin, report: &ImportReport) -> Markup {
     let window = Window::usual(&report.series.modality, &twin.volume);
     let through = frame::label_bounds(&twin.labels, twin.organ.label)
         .map_or_else(|| middle(&twin.volume), |[low, high]| (low + high) * 0.5);
-    let surfaces = surfaces_in_lps(twin);
+    let surfaces = twin.surfaces_in_lps();
     let pictures = Plane::ALL.map(|plane| {
         let sheet = Sheet::new(&twin.volume, plane, through, 2.0);
         let mut picture = sheet.picture(&twin.volume, Some(&twin.labels), window);
-        surfaces.iter().for_each(|surface| sheet.outline(surface, &mut picture));
+        surfaces.iter().for_each(|(_, surface)| sheet.outline(surface, &mut picture));
         (plane, data_uri(&picture.png()))
     });
     let DVec3 { x, y, z } = through;
@@ -137,19 +136,6 @@ fn slice_section(twin: &Twin, report: &ImportReport) -> Markup {
             }
         }
     }
-}
-
-/// The mesh's surface, or that of each of its regions, in the frame of the images (mm).
-fn surfaces_in_lps(twin: &Twin) -> Vec<TriMesh> {
-    let lps_from_world = twin.world_from_lps.inverse();
-    let parts = (0..twin.regions.len()).map(|region| part(&twin.tets, &twin.tet_regions, region as u8).surface());
-    let mut surfaces: Vec<TriMesh> = parts.collect();
-    if surfaces.is_empty() {
-        surfaces.push(twin.tets.surface());
-    }
-    let vertices = surfaces.iter_mut().flat_map(|surface| &mut surface.vertices);
-    vertices.for_each(|v| *v = lps_from_world.transform_point3(v.as_dvec3()).as_vec3());
-    surfaces
 }
 
 fn label_section(twin: &Twin, report: &ImportReport) -> Markup {

@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    binary, material::Material, parameters::Parameters, quality::MeshQuality, record::PatientRecord, vessels::VesselTree,
+    binary, material::Material, parameters::Parameters, quality::MeshQuality, record::PatientRecord, regions::part,
+    vessels::VesselTree,
 };
-use crate::geom::{DistanceField, MeshError, TetMesh, Volume};
+use crate::geom::{DistanceField, MeshError, TetMesh, TriMesh, Volume};
 
 /// A twin of one organ has the first of these versions, one with regions or vessels the second.
 const VERSIONS: [u32; 2] = [2, 3];
@@ -171,6 +172,19 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 impl Twin {
+    /// The mesh's surface, or that of each of its regions, with the label that it was made from; in the frame of the images (mm).
+    pub fn surfaces_in_lps(&self) -> Vec<(u8, TriMesh)> {
+        let lps_from_world = self.world_from_lps.inverse();
+        let of = |(place, region): (usize, &Region)| (region.label, part(&self.tets, &self.tet_regions, place as u8).surface());
+        let mut surfaces: Vec<(u8, TriMesh)> = self.regions.iter().enumerate().map(of).collect();
+        if surfaces.is_empty() {
+            surfaces.push((self.organ.label, self.tets.surface()));
+        }
+        let vertices = surfaces.iter_mut().flat_map(|(_, surface)| &mut surface.vertices);
+        vertices.for_each(|v| *v = lps_from_world.transform_point3(v.as_dvec3()).as_vec3());
+        surfaces
+    }
+
     /// Every file of the twin's folder: names and bytes, `twin.ron` last. The same twin always gives the same bytes.
     pub fn files(&self) -> Vec<(String, Vec<u8>)> {
         let mut files = vec![

@@ -77,7 +77,7 @@ left button   close the jaws
 Tab, 1, 2     change hands
 Space         the other hand opens or closes
 Q, E          roll
-V, B, N       scan: slices, volume, window; L labels, M measure
+V, B, N       scan: slices, volume, window; L labels, C mesh, M measure
 P pause   R again   H this help   Esc pause, then leave";
 
 pub(super) fn plugin(app: &mut App) {

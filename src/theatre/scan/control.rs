@@ -43,6 +43,9 @@ fn heed_keys(keys: Res<ButtonInput<KeyCode>>, scan: Option<Res<ScanImage>>, mut 
     if keys.just_pressed(KeyCode::KeyL) {
         view.labels = !view.labels;
     }
+    if keys.just_pressed(KeyCode::KeyC) {
+        view.sections = !view.sections;
+    }
     if keys.just_pressed(KeyCode::KeyM)
         && let Some(scan) = scan
     {

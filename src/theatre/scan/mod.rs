@@ -7,6 +7,7 @@
 
 mod control;
 mod geometry;
+mod outlines;
 mod seeding;
 mod shown;
 mod slices;
@@ -32,13 +33,15 @@ pub struct ScanView {
     pub cursor_mm: Option<DVec3>,
     pub window: Window,
     pub labels: bool,
+    /// Whether the lines are drawn in which the slices cut the meshed organs.
+    pub sections: bool,
     /// Ends of the measured line, LPS, mm.
     pub ruler: Option<(DVec3, Option<DVec3>)>,
 }
 
 impl Default for ScanView {
     fn default() -> Self {
-        Self { slices: false, volume: None, cursor_mm: None, window: Window::ABDOMEN, labels: true, ruler: None }
+        Self { slices: false, volume: None, cursor_mm: None, window: Window::ABDOMEN, labels: true, sections: true, ruler: None }
     }
 }
 
@@ -51,7 +54,13 @@ impl ScanView {
 
 /// Shows the scan of whatever twin is in the theatre, or what is [`Shown`] without one.
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<ScanView>().add_plugins((texture::plugin, slices::plugin, volume::plugin, seeding::plugin));
+    app.init_resource::<ScanView>().add_plugins((
+        texture::plugin,
+        outlines::plugin,
+        slices::plugin,
+        volume::plugin,
+        seeding::plugin,
+    ));
 }
 
 /// Keys and pointer; without it the view is what its resource says.

@@ -9,7 +9,7 @@ use bevy::{
     ui::{RelativeCursorPosition, UiTargetCamera},
 };
 
-use super::{ScanView, Shown, texture::ScanImage};
+use super::{ScanView, Shown, outlines::Outlines, texture::ScanImage};
 use crate::patient::Plane;
 
 const SHADER: Handle<Shader> = uuid_handle!("7c1b9c2e-52a4-4d0f-8a55-0f5a6f1f7b21");
@@ -22,7 +22,7 @@ struct SliceLook {
     down: Vec4,
     /// Centre and width of the window (HU), strength of the label overlay, the organ's label.
     window: Vec4,
-    /// The cross, and how far a tenth of its arm is, in the panel's coordinates.
+    /// The cross and the size of a pixel, in the panel's coordinates; strength of the mesh's outlines.
     cross: Vec4,
     /// Ends of the ruler on the panel; both the same where nothing is measured.
     ruler: Vec4,
@@ -30,7 +30,7 @@ struct SliceLook {
 
 /// What a panel is drawn with.
 #[derive(Asset, TypePath, AsBindGroup, Debug, Clone)]
-struct SliceMaterial {
+pub(super) struct SliceMaterial {
     #[uniform(0)]
     look: SliceLook,
     #[texture(1, dimension = "3d")]
@@ -38,6 +38,8 @@ struct SliceMaterial {
     values: Handle<Image>,
     #[texture(3, dimension = "3d", sample_type = "u_int")]
     labels: Handle<Image>,
+    #[texture(4)]
+    outlines: Option<Handle<Image>>,
 }
 
 impl UiMaterial for SliceMaterial {
@@ -107,7 +109,7 @@ pub(in crate::theatre) fn spawn_panels(commands: &mut Commands, camera: Entity, 
 }
 
 /// Behind panels and lines, so that they stand out from what they cover.
-const GLASS: BackgroundColor = BackgroundColor(Color::srgba(0.0, 0.0, 0.0, 0.8));
+pub(super) const GLASS: BackgroundColor = BackgroundColor(Color::srgba(0.0, 0.0, 0.0, 0.8));
 
 fn spawn_panel(parent: &mut ChildSpawnerCommands, plane: Plane, side_vh: f32) {
     let letter = |text: &str, left: Val, top: Val| {
@@ -115,7 +117,7 @@ fn spawn_panel(parent: &mut ChildSpawnerCommands, plane: Plane, side_vh: f32) {
         (node, Text::new(text), TextFont::from_font_size(12.0), TextColor(Color::srgb(0.95, 0.8, 0.3)))
     };
     let node = Node { width: vh(side_vh), height: vh(side_vh), ..default() };
-    parent.spawn((Panel(plane), node, RelativeCursorPosition::default(), GLASS)).with_children(|panel| {
+    parent.spawn((Panel(plane), Outlines::default(), node, RelativeCursorPosition::default(), GLASS)).with_children(|panel| {
         let [left, right, top, bottom] = plane.edges();
         panel.spawn(letter(left, percent(1.5), percent(45)));
         panel.spawn(letter(right, percent(93), percent(45)));
@@ -136,17 +138,17 @@ fn show_panels(view: Res<ScanView>, scan: Option<Res<ScanImage>>, mut roots: Que
     }
 }
 
-fn fill_panels(
+pub(super) fn fill_panels(
     view: Res<ScanView>,
     scan: Option<Res<ScanImage>>,
     shown: Option<Res<Shown>>,
-    panels: Query<(Entity, &Panel, &ComputedNode, Option<&MaterialNode<SliceMaterial>>)>,
+    panels: Query<(Entity, &Panel, &Outlines, &ComputedNode, Option<&MaterialNode<SliceMaterial>>)>,
     mut materials: ResMut<Assets<SliceMaterial>>,
     mut commands: Commands,
 ) {
     let (Some(scan), Some(shown), true) = (scan, shown, view.slices) else { return };
     let cursor_mm = scan.cursor_mm(&view);
-    for (entity, panel, node, material) in &panels {
+    for (entity, panel, outlines, node, material) in &panels {
         let plane = panel.0;
         let [corner, across, down] = scan.geometry.panel_in_texture(plane, cursor_mm).map(|v: DVec3| v.as_vec3().extend(0.0));
         let on_panel = |place: DVec3| scan.geometry.uv_of(plane, place).as_vec2();
@@ -155,6 +157,7 @@ fn fill_panels(
             let (from, to) = (on_panel(from), on_panel(to.unwrap_or(from)));
             Vec4::new(from.x, from.y, to.x, to.y)
         });
+        let shows_outlines = view.sections && outlines.picture.is_some();
         let look = SliceLook {
             corner,
             across,
@@ -165,16 +168,18 @@ fn fill_panels(
                 if view.labels { 1.0 } else { 0.0 },
                 f32::from(shown.foremost()),
             ),
-            cross: Vec4::new(cross.x, cross.y, 1.0 / node.size().x.max(1.0), 0.0),
+            cross: Vec4::new(cross.x, cross.y, 1.0 / node.size().x.max(1.0), if shows_outlines { 1.0 } else { 0.0 }),
             ruler,
         };
         if let Some(handle) = material
             && let Some(mut known) = materials.get_mut(&handle.0).filter(|known| known.values == scan.values)
         {
             known.look = look;
+            known.outlines.clone_from(&outlines.picture);
             continue;
         }
-        let material = SliceMaterial { look, values: scan.values.clone(), labels: scan.labels.clone() };
+        let (values, labels) = (scan.values.clone(), scan.labels.clone());
+        let material = SliceMaterial { look, values, labels, outlines: outlines.picture.clone() };
         commands.entity(entity).insert(MaterialNode(materials.add(material)));
     }
 }

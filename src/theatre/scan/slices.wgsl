@@ -1,4 +1,4 @@
-// A slice of the scan through the window, labels as outlines, the cross of the three planes, and a ruler.
+// A slice of the scan through the window, labels and meshed organs as outlines, the cross of the three planes, and a ruler.
 
 #import bevy_ui::ui_vertex_output::UiVertexOutput
 
@@ -9,7 +9,7 @@ struct Slice {
     down: vec4<f32>,
     // centre and width of the window (HU), strength of the overlay, the organ's label
     window: vec4<f32>,
-    // the cross, and the size of a pixel, in panel coordinates
+    // the cross and the size of a pixel, in panel coordinates; strength of the mesh's outlines
     cross: vec4<f32>,
     ruler: vec4<f32>,
 }
@@ -18,6 +18,7 @@ struct Slice {
 @group(1) @binding(1) var values: texture_3d<f32>;
 @group(1) @binding(2) var values_sampler: sampler;
 @group(1) @binding(3) var labels: texture_3d<u32>;
+@group(1) @binding(4) var outlines: texture_2d<f32>;
 
 fn place(uv: vec2<f32>) -> vec3<f32> {
     return slice.corner.xyz + uv.x * slice.across.xyz + uv.y * slice.down.xyz;
@@ -69,6 +70,10 @@ fn fragment(in: UiVertexOutput) -> @location(0) vec4<f32> {
             let ink = select(colour_of(shown), vec3(1.0, 0.85, 0.1), is_organ);
             colour = mix(colour, ink, slice.window.z * select(0.45, 1.0, is_organ));
         }
+    }
+    if slice.cross.w > 0.0 {
+        let line = textureLoad(outlines, vec2<i32>(in.uv * vec2<f32>(textureDimensions(outlines))), 0);
+        colour = mix(colour, line.rgb, slice.cross.w * line.a);
     }
     // the cross, open in the middle so that it does not cover what it points at
     let away = abs(in.uv - slice.cross.xy);

@@ -46,7 +46,7 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(PreUpdate, renew.chain());
 }
 
-fn upload(shown: Res<Shown>, mut images: ResMut<Assets<Image>>, mut commands: Commands) {
+pub(super) fn upload(shown: Res<Shown>, mut images: ResMut<Assets<Image>>, mut commands: Commands) {
     let dims = shown.dims();
     if dims.iter().any(|&n| n > LONGEST) {
         commands.remove_resource::<ScanImage>();

@@ -14,7 +14,7 @@ use bevy::{
 use super::{
     PanelLayout, ScanView, Seeding, Shown, control_plugin, plugin,
     seeding::spawn_text,
-    slices::{Panel, pointed},
+    slices::{GLASS, Panel, pointed},
     spawn_panels,
 };
 use crate::{
@@ -30,6 +30,16 @@ use crate::{
 
 /// Height of a panel in hundredths of the window's.
 const SIDE_VH: f32 = 30.0;
+
+const KEYS: &str = "\
+drag, wheel       turn the patient, come nearer
+ on a slice       move the cross, leaf through
+right drag there  the window
+V, B, N   slices, volume, window
+L, C, O   outlines of labels and of the mesh, organ
+M         measures
+H         this help
+Esc       leaves";
 
 /// What a picture of a scan shows.
 #[derive(Debug, Clone)]
@@ -61,8 +71,11 @@ pub fn view(shown: Shown, view: ScanView, seeding: Option<Seeding>) -> Result<()
         .add_systems(Startup, |seeding: Option<Res<Seeding>>, mut commands: Commands| {
             let camera = commands.spawn((scene::camera(), Msaa::Off, IsDefaultUiCamera)).id();
             spawn_desk(&mut commands, camera, seeding.is_some());
+            if seeding.is_none() {
+                spawn_keys(&mut commands, camera);
+            }
         })
-        .add_systems(Update, (turn_about, leave));
+        .add_systems(Update, (turn_about, show_keys, leave));
     if let Some(seeding) = seeding {
         app.insert_resource(seeding);
     }
@@ -77,6 +90,25 @@ fn spawn_desk(commands: &mut Commands, camera: Entity, is_seeding: bool) {
         spawn_text(commands, camera);
     } else {
         spawn_panels(commands, camera, PanelLayout::Column(SIDE_VH));
+    }
+}
+
+/// The lines that say which keys do what.
+#[derive(Component)]
+struct KeysText;
+
+fn spawn_keys(commands: &mut Commands, camera: Entity) {
+    let node =
+        Node { position_type: PositionType::Absolute, left: px(14), top: px(14), padding: UiRect::all(px(10)), ..default() };
+    let text = (Text::new(KEYS), TextFont::from_font_size(12.0), TextColor(Color::WHITE));
+    commands.spawn((KeysText, UiTargetCamera(camera), node, GLASS, text));
+}
+
+fn show_keys(keys: Res<ButtonInput<KeyCode>>, mut texts: Query<&mut Visibility, With<KeysText>>) {
+    if keys.just_pressed(KeyCode::KeyH) {
+        for mut visibility in &mut texts {
+            *visibility = if *visibility == Visibility::Hidden { Visibility::Inherited } else { Visibility::Hidden };
+        }
     }
 }
 
