@@ -180,7 +180,8 @@ mod tests {
         assert!(touched(&mut app).iter().zip(first).all(|(now, first)| *now != first));
     }
 
-    /// What the lines enclose is what the slice cuts out of the tetrahedra, each cut by itself. Tolerance: the lines of sight.
+    /// What the lines enclose is what the slice cuts out of the tetrahedra, each cut by itself. Tolerance: the lines of sight
+    /// are 0.02 mm apart, and an end of the organ of 130 mm that lies along them is met or missed by half of that.
     #[test]
     fn lines_enclose_what_the_slice_cuts_out_of_the_tetrahedra() {
         let twin = twin();
@@ -213,7 +214,7 @@ mod tests {
                 area_mm2 += 0.5 * turns.sum::<f64>();
             }
             let inside = enclosed(lines) * scan.geometry.side_mm.powi(2);
-            assert!(area_mm2 > 100.0 && (inside / area_mm2 - 1.0).abs() < 1e-4, "{plane:?}: {inside} instead of {area_mm2} mm²");
+            assert!(area_mm2 > 100.0 && (inside / area_mm2 - 1.0).abs() < 5e-4, "{plane:?}: {inside} instead of {area_mm2} mm²");
         }
     }
 
