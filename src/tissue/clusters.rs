@@ -6,6 +6,8 @@
 //! joined in rounds, as in aggregation multigrid (Notay, “An aggregation-based algebraic multigrid method”, ETNA 37, 2010), by the Laplacian
 //! of the rest shape. Eight clusters are factorised side by side.
 
+#![expect(clippy::needless_range_loop, reason = "an index here names a lane, a corner or an axis of several arrays at once")]
+
 use super::crew::{Crew, parts};
 use super::elements::{Element, Node};
 use super::lanes::{Lanes, Real, WIDTH, widest};
