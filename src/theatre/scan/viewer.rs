@@ -33,13 +33,13 @@ const SIDE_VH: f32 = 30.0;
 
 const KEYS: &str = "\
 drag, wheel       turn the patient, come nearer
- on a slice       move the cross, leaf through
-right drag there  the window
-V, B, N   slices, volume, window
-L, C, O   outlines of labels and of the mesh, organ
-M         measures
-H         this help
-Esc       leaves";
+  on a slice      move the cross, leaf through
+  right button    the window of the slices
+V, B, N           slices, volume, window
+L, C, O           outlines of labels and of the mesh, organ
+M                 measures
+H                 this help
+Esc               leaves";
 
 /// What a picture of a scan shows.
 #[derive(Debug, Clone)]
